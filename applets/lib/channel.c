@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "channel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "loop.h"
+#include "net.h"
+
+/* A port's read() ends at a buffer of the ring; a shorter read means that the ring was empty just now. */
+enum { PORT_READ = 4096 };
+
+static struct channel table[CHANNEL_MAX];
+static long long first_retry;
+static unsigned count; /* slots 0..count-1 have been in use */
+
+struct channel *channel_at(unsigned i) { return &table[i]; }
+
+unsigned channel_count(void) { return count; }
+
+struct channel *channel_find(const char *name) {
+    for (unsigned i = 0; i < count; i++)
+        if (!strcmp(table[i].name, name))
+            return &table[i];
+    return NULL;
+}
+
+struct channel *channel_add(const char *name, unsigned limit) {
+    struct channel *ch = channel_find("");
+
+    if (!ch && count < limit)
+        ch = &table[count++];
+    if (!ch)
+        return NULL;
+    *ch = (struct channel){.fd = -1};
+    strcpy(ch->name, name);
+    return ch;
+}
+
+void channel_forget(struct channel *ch) {
+    ch->name[0] = '\0';
+    ch->retry = 0;
+    while (count && !*table[count - 1].name)
+        count--;
+}
+
+void channel_later(struct channel *ch, long long now) {
+    ch->backoff = ch->backoff ? ch->backoff * 2 : CONFIG_RETRY_MIN;
+    if (ch->backoff > CONFIG_RETRY_MAX)
+        ch->backoff = CONFIG_RETRY_MAX;
+    ch->retry = now + ch->backoff;
+    if (!first_retry || ch->retry < first_retry)
+        first_retry = ch->retry;
+}
+
+long long channel_retry_at(void) { return first_retry; }
+
+void channel_retry(long long now, void (*again)(struct channel *ch)) {
+    if (!first_retry || now < first_retry)
+        return;
+    first_retry = 0;
+    for (unsigned i = 0; i < count; i++) {
+        struct channel *ch = &table[i];
+
+        if (ch->retry && ch->retry <= now) {
+            ch->retry = 0;
+            again(ch);
+        }
+        if (ch->retry && (!first_retry || ch->retry < first_retry))
+            first_retry = ch->retry;
+    }
+}
+
+static int failed(struct channel *ch, const char *what, long long now) {
+    int reason = errno;
+
+    channel_later(ch, now);
+    errno = reason;
+    if (!ch->complained)
+        log_msg(LOG_ERROR, "%s %s: %m; trying again", what, ch->name);
+    ch->complained = true;
+    return -1;
+}
+
+static int set_nonblocking(struct channel *ch, int fd, long long now) {
+    int flags = fcntl(fd, F_GETFL);
+
+    if (flags < 0)
+        return failed(ch, "fcntl(F_GETFL) on host channel:", now);
+    if (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+        return failed(ch, "fcntl(F_SETFL) on host channel", now);
+    return 0;
+}
+
+/* Opens either kind of endpoint. */
+static int open_endpoint(const char *path, bool *port) {
+    struct net_address a;
+    struct stat st;
+    bool pending;
+
+    if (stat(path, &st))
+        return -1;
+    *port = S_ISCHR(st.st_mode);
+    if (*port)
+        return open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+    errno = S_ISSOCK(st.st_mode) ? ENAMETOOLONG : ENODEV;
+    return S_ISSOCK(st.st_mode) && !net_path(&a, path) ? net_connect(&a, &pending) : -1;
+}
+
+int channel_open(struct channel *ch, const char *path, long long now) {
+    int fd = open_endpoint(path, &ch->port);
+
+    if (fd < 0)
+        return failed(ch, "channel", now);
+    if (set_nonblocking(ch, fd, now)) {
+        close(fd);
+        return -1;
+    }
+    if (!loop_fits(fd)) {
+        close(fd);
+        errno = EMFILE;
+        return failed(ch, "select() holds no more descriptors (FD_SETSIZE 1024): channel", now);
+    }
+    ch->fd = fd;
+    ch->decoder = (struct frame_decoder){0};
+    ch->attached = true;
+    ch->aligned = ch->broken = ch->complained = ch->silent = false;
+    ch->retry = 0;
+    ch->backoff = 0;
+    return 0;
+}
+
+void channel_close(struct channel *ch) {
+    if (ch->fd < 0)
+        return;
+    loop_watch(ch->fd, 0, NULL, NULL);
+    close(ch->fd);
+    ch->fd = -1;
+    channel_detached(ch);
+}
+
+void channel_detached(struct channel *ch) {
+    ch->attached = false;
+    ch->owed_bytes = 0;
+    ch->decoder = (struct frame_decoder){0};
+}
+
+void channel_attached(struct channel *ch) {
+    ch->attached = ch->aligned = true;
+    ch->silent = false;
+}
+
+static enum channel_result lost(struct channel *ch) {
+    ch->broken = true;
+    return CHANNEL_LOST;
+}
+
+enum channel_result channel_read(struct channel *ch, unsigned char *p, size_t room, size_t *n) {
+    size_t piece = ch->port ? PORT_READ : room;
+
+    *n = 0;
+    while (*n < room) {
+        ssize_t got = read(ch->fd, p + *n, room - *n);
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0 && errno == EAGAIN)
+            return *n ? CHANNEL_DONE : CHANNEL_BLOCKED;
+        if (got <= 0)
+            return ch->port && !got ? CHANNEL_DETACHED : lost(ch);
+        *n += (size_t)got;
+        if ((size_t)got < piece)
+            break;
+    }
+    return CHANNEL_DONE;
+}
+
+enum channel_result channel_flush(struct channel *ch) {
+    while (ch->owed_bytes) {
+        ssize_t done = write(ch->fd, ch->owed, ch->owed_bytes);
+
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (!done || (done < 0 && errno == EAGAIN))
+            return CHANNEL_BLOCKED;
+        if (done < 0)
+            return lost(ch);
+        ch->owed += done;
+        ch->owed_bytes -= (size_t)done;
+    }
+    return CHANNEL_DONE;
+}
+
+enum channel_result channel_write(struct channel *ch, const unsigned char *p, size_t n) {
+    ch->owed = p;
+    ch->owed_bytes = n;
+    return channel_flush(ch);
+}
+
+enum channel_result channel_note(struct channel *ch, struct frame *f, const char *text) {
+    size_t n = strnlen(text, CHANNEL_NOTE - FRAME_HEADER);
+
+    f->length = (unsigned)n;
+    frame_encode(ch->note, f);
+    memcpy(ch->note + FRAME_HEADER, text, n);
+    return channel_write(ch, ch->note, FRAME_HEADER + n);
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* channel: one virtio-serial port in the guest, or QEMU's socket for it on the host: fd, frame codec, alignment, owed bytes. It
+ * knows nothing of the connection that it carries. Also the table of all channels, with the opening and its back-off. */
+#ifndef VIOS_CHANNEL_H
+#define VIOS_CHANNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "frame.h"
+#include "log.h"
+
+#define CHANNEL_MAX_GUEST (CONFIG_VIOS_PROXY_GUEST ? CONFIG_GUEST_CHANNELS : 1)
+#define CHANNEL_MAX_HOST (CONFIG_VIOS_PROXY_HOST ? CONFIG_HOST_CHANNELS : 1)
+#define CHANNEL_MAX (CHANNEL_MAX_GUEST > CHANNEL_MAX_HOST ? CHANNEL_MAX_GUEST : CHANNEL_MAX_HOST)
+
+enum {
+    CHANNEL_NAME = 108, /* bytes of a name with its NUL: "guest/channel" or the port's name */
+    CHANNEL_NOTE = 64,  /* bytes of a frame that needs no connection, and of the last failure's text */
+};
+
+struct conn;
+
+/* name: empty in a free slot. fd: -1 while not open.
+ * port: a character device, whose host may be absent while fd is open; else a socket. attached: the other side is there.
+ * aligned: since open() (or the host's last coming) every frame that was begun was finished, and each SYN answered.
+ * broken: a read or write has failed for good; only channel_close() helps. gone: its name has vanished; it is given up as soon as
+ * it carries nothing.
+ * retry: when to try to open it again, milliseconds of loop_now(); 0: no need to. backoff: the wait before that.
+ * owed, owed_bytes: the part of a frame that is written but for these bytes. They stay valid until written or dropped.
+ * stale: the tokens that were last answered by a RESET in LISTEN. conn: what it carries, or NULL.
+ * used: the turn of its last connection, for least recently used. silent: the last SYN was not answered. */
+struct channel {
+    char name[CHANNEL_NAME];
+    int fd;
+    bool port, attached, aligned, broken, gone, silent, complained;
+    unsigned backoff, used;
+    long long retry;
+    struct frame_decoder decoder;
+    const unsigned char *owed;
+    size_t owed_bytes;
+    struct frame_tokens stale;
+    struct conn *conn;
+    unsigned char note[CHANNEL_NOTE];
+    unsigned connections, resets;
+    unsigned long long received, sent; /* payload bytes from and to the channel */
+    char failure[CHANNEL_NOTE];
+    struct log_limit ends; /* of messages about its connections */
+};
+
+enum channel_result {
+    CHANNEL_DONE,     /* read: some bytes came. write: nothing is owed any more */
+    CHANNEL_BLOCKED,  /* nothing more now */
+    CHANNEL_DETACHED, /* the port's host is absent */
+    CHANNEL_LOST,     /* unplugged, or the socket has ended: only channel_close() helps */
+};
+
+/* The slot with this name, or NULL; a new slot for it, or NULL when the table is full (limit: at most so many); and the i-th slot,
+ * 0..channel_count() - 1, free ones included. The name must be shorter than CHANNEL_NAME. */
+struct channel *channel_find(const char *name);
+struct channel *channel_add(const char *name, unsigned limit);
+struct channel *channel_at(unsigned i);
+unsigned channel_count(void);
+
+/* Frees the slot. The fd must be closed and no connection left. */
+void channel_forget(struct channel *ch);
+
+/* Opens the character device, or connects to the unix socket, at path. 0, or -1 after a message (once for each failure in a row)
+ * and with retry set, for a later try. */
+int channel_open(struct channel *ch, const char *path, long long now);
+
+/* When the first retry of all is due (0: none is wanted), and calls again(ch) for each that is. */
+long long channel_retry_at(void);
+void channel_retry(long long now, void (*again)(struct channel *ch));
+
+/* Wants a retry after the back-off. */
+void channel_later(struct channel *ch, long long now);
+
+/* Closes the fd; whatever is owed is dropped. */
+void channel_close(struct channel *ch);
+
+/* The port's host is absent; it has come (back), so the old byte stream is gone. Guest rule 4. */
+void channel_detached(struct channel *ch);
+void channel_attached(struct channel *ch);
+
+/* Reads until room is full or nothing more is there; *n: bytes read, also when the result is not CHANNEL_DONE. */
+enum channel_result channel_read(struct channel *ch, unsigned char *p, size_t room, size_t *n);
+
+/* Writes n bytes at p that must stay valid while they are owed; nothing may be owed before. */
+enum channel_result channel_write(struct channel *ch, const unsigned char *p, size_t n);
+
+/* Writes what is owed. */
+enum channel_result channel_flush(struct channel *ch);
+
+/* Writes a whole frame that belongs to no connection, with what fits of text as its payload. Nothing may be owed before. */
+enum channel_result channel_note(struct channel *ch, struct frame *f, const char *text);
+
+#endif

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fmt.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+struct field {
+    bool left, zero;
+    int width, precision; /* precision < 0: none */
+};
+
+struct sink {
+    char *dst;
+    size_t cap, n;
+};
+
+static void put(struct sink *s, char c) {
+    if (s->n + 1 < s->cap)
+        s->dst[s->n++] = c;
+}
+
+static void put_field(struct sink *s, const struct field *f, const char *text, size_t n) {
+    size_t pad = f->width > 0 && (size_t)f->width > n ? (size_t)f->width - n : 0;
+
+    if (!f->left)
+        for (; pad; pad--)
+            put(s, f->zero ? '0' : ' ');
+    while (n--)
+        put(s, *text++);
+    for (; pad; pad--)
+        put(s, ' ');
+}
+
+static void put_number(struct sink *s, const struct field *f, unsigned long long v, bool negative, unsigned base) {
+    char digits[24];
+    size_t i = sizeof digits;
+
+    do
+        digits[--i] = "0123456789abcdef"[v % base];
+    while ((v /= base) != 0);
+    if (negative)
+        digits[--i] = '-';
+    put_field(s, f, digits + i, sizeof digits - i);
+}
+
+static void put_text(struct sink *s, const struct field *f, const char *text) {
+    size_t n = f->precision >= 0 ? strnlen(text, (size_t)f->precision) : strlen(text);
+
+    put_field(s, f, text, n);
+}
+
+/* Reads flags, width and precision behind a '%'; returns where the conversion stands. */
+static const char *read_field(const char *f, struct field *out, va_list *ap) {
+    *out = (struct field){.precision = -1};
+    for (; *f == '-' || *f == '0'; f++)
+        *(*f == '-' ? &out->left : &out->zero) = true;
+    if (*f == '*') {
+        out->width = va_arg(*ap, int);
+        f++;
+    }
+    for (; *f >= '0' && *f <= '9'; f++)
+        out->width = out->width * 10 + (*f - '0');
+    if (f[0] == '.' && f[1] == '*') {
+        out->precision = va_arg(*ap, int);
+        f += 2;
+    }
+    return f;
+}
+
+static unsigned long long read_unsigned(int longs, va_list *ap) {
+    if (longs == 0)
+        return va_arg(*ap, unsigned);
+    return longs == 1 ? va_arg(*ap, unsigned long) : va_arg(*ap, unsigned long long);
+}
+
+size_t fmt_vprint(char *dst, size_t cap, const char *f, va_list args) {
+    struct sink s = {dst, cap, 0};
+    int reason = errno;
+    va_list ap;
+
+    va_copy(ap, args);
+    for (; *f; f++) {
+        struct field field;
+        int longs = 0;
+
+        if (*f != '%') {
+            put(&s, *f);
+            continue;
+        }
+        for (f = read_field(f + 1, &field, &ap); *f == 'l'; f++)
+            longs++;
+        if (*f == 's') {
+            put_text(&s, &field, va_arg(ap, const char *));
+        } else if (*f == 'm') {
+            put_text(&s, &field, strerror(reason));
+        } else if (*f == 'c') {
+            put(&s, (char)va_arg(ap, int));
+        } else if (*f == 'd') {
+            int v = va_arg(ap, int);
+            put_number(&s, &field, v < 0 ? -(unsigned long long)v : (unsigned long long)v, v < 0, 10);
+        } else if (*f == 'u' || *f == 'x') {
+            put_number(&s, &field, read_unsigned(longs, &ap), false, *f == 'u' ? 10 : 16);
+        } else {
+            put(&s, '%');
+        }
+    }
+    va_end(ap);
+    dst[s.n] = '\0';
+    return s.n;
+}
+
+size_t fmt_print(char *dst, size_t cap, const char *f, ...) {
+    va_list ap;
+    size_t n;
+
+    va_start(ap, f);
+    n = fmt_vprint(dst, cap, f, ap);
+    va_end(ap);
+    return n;
+}
+
+long fmt_number(const char *s, long low, long high) {
+    long v = 0;
+
+    if (!*s)
+        return -1;
+    for (; *s; s++) {
+        if (*s < '0' || *s > '9' || v > high)
+            return -1;
+        v = v * 10 + (*s - '0');
+    }
+    return v < low || v > high ? -1 : v;
+}
+
+int fmt_glob(const char *pattern, const char *text) {
+    const char *star = NULL, *mark = NULL;
+
+    while (*text) {
+        if (*pattern == '*') {
+            star = ++pattern;
+            mark = text;
+        } else if (*pattern == '?' || *pattern == *text) {
+            pattern++;
+            text++;
+        } else if (star) {
+            pattern = star;
+            text = ++mark;
+        } else {
+            return 0;
+        }
+    }
+    while (*pattern == '*')
+        pattern++;
+    return !*pattern;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fmt: text into a caller's buffer, without stdio. */
+#ifndef VIOS_FMT_H
+#define VIOS_FMT_H
+
+#include <stdarg.h>
+#include <stddef.h>
+
+/* Formats into dst (cap bytes, cap >= 1), always ends it with NUL, cuts what does not fit, and returns the length without
+ * the NUL. Knows %s %.*s %c %d %u %lu %llu %x %m %%, and a width for %s, %u and %x (%-8s left, %8u right, %02x with zeros). */
+size_t fmt_print(char *dst, size_t cap, const char *f, ...) __attribute__((format(printf, 3, 4)));
+size_t fmt_vprint(char *dst, size_t cap, const char *f, va_list ap) __attribute__((format(printf, 3, 0)));
+
+/* The value of a decimal number in low..high that is the whole of s, or -1: no sign, no blanks, no rest. */
+long fmt_number(const char *s, long low, long high);
+
+/* Whether text matches the shell pattern (* and ? only; both end with NUL). */
+int fmt_glob(const char *pattern, const char *text);
+
+#endif

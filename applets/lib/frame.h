@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* frame: the codec of protocol version 1, bytes <-> events. It knows no fd, clock or log; payload is handed on as a span of
+ * the caller's buffer and never assembled.
+ *
+ * Two ways of reading. frame_feed() is for a connection: the next byte must begin a header. frame_hunt() is for LISTEN and
+ * SYN_SENT: it skips whatever is not a wanted header. Both use the same decoder, so one may follow the other at any byte. */
+#ifndef VIOS_FRAME_H
+#define VIOS_FRAME_H
+
+#include <stddef.h>
+
+enum { FRAME_HEADER = 14, FRAME_TOKEN = 4, FRAME_PAYLOAD_MAX = 65535 };
+
+/* Filler that pushes a peer out of any half-received frame (protocol.md, guest rule 3), and how much of it does. */
+enum { FRAME_FILLER = '1', FRAME_FILLER_BYTES = FRAME_PAYLOAD_MAX + FRAME_HEADER - 1 };
+
+enum frame_ctrl {
+    FRAME_SYN = 'A',
+    FRAME_ACK = 'B',
+    FRAME_SYNACK = 'C',
+    FRAME_DATA = 'D',
+    FRAME_RESET = 'H',
+};
+
+/* Both ends' names of one connection. As they stand on the wire. */
+struct frame_tokens {
+    unsigned char guest[FRAME_TOKEN], host[FRAME_TOKEN];
+};
+
+struct frame {
+    unsigned char ctrl;
+    struct frame_tokens tokens;
+    unsigned length; /* bytes of payload, 0..65535 */
+};
+
+/* have: bytes of a header so far, 0..13 (14 only between a bad header and the hunt that follows).
+ * left: bytes of payload still to come; while left > 0, have is 0. A zeroed decoder is at a frame boundary. */
+struct frame_decoder {
+    unsigned char head[FRAME_HEADER];
+    unsigned char have;
+    unsigned left;
+};
+
+enum frame_event {
+    FRAME_MORE,    /* all n bytes are used, nothing to tell */
+    FRAME_BEGIN,   /* *f is a header; its payload comes in FRAME_PAYLOAD events, if f->length > 0 */
+    FRAME_PAYLOAD, /* the *used bytes at p are payload */
+    FRAME_BAD,     /* not a header of version 1; only frame_hunt() leads on */
+};
+
+/* Writes f's 14 header bytes to out. */
+void frame_encode(unsigned char out[FRAME_HEADER], const struct frame *f);
+
+/* The next event in the n bytes at p; *used of them (0..n) belong to it. Call again with the rest until FRAME_MORE. */
+enum frame_event frame_feed(struct frame_decoder *d, const unsigned char *p, size_t n, size_t *used, struct frame *f);
+
+/* Skips to the next header whose ctrl is in the string ctrls: FRAME_BEGIN, then FRAME_PAYLOAD for its payload by frame_feed() if the caller wants it, or
+ * frame_skip() to hunt in the payload too; else FRAME_MORE. */
+enum frame_event frame_hunt(struct frame_decoder *d, const unsigned char *p, size_t n, size_t *used, struct frame *f,
+                            const char *ctrls);
+
+/* Forgets the payload that is still to come, for a hunt. */
+void frame_skip(struct frame_decoder *d);
+
+/* Whether a and b name the same connection. */
+int frame_same(const struct frame_tokens *a, const struct frame_tokens *b);
+
+#endif

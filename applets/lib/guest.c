@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "guest.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fmt.h"
+#include "log.h"
+#include "loop.h"
+#include "sysfs.h"
+#include "watch.h"
+
+enum { PAUSE = 1000 }; /* ms without accept() when descriptors or memory are short */
+
+static int listener = -1;
+static bool reject_when_busy, from_sysfs, reviewing, review_again;
+static long long paused_until;
+static struct log_limit no_host, all_busy, accept_failed;
+
+static void review(void);
+
+/* ---- choosing ---- */
+
+static bool is_free(const struct channel *ch) {
+    return *ch->name && ch->fd >= 0 && ch->attached && !ch->gone && (!ch->conn || ch->conn->link.state == LINK_IDLE);
+}
+
+static bool is_better(const struct channel *a, const struct channel *b) {
+    return a->silent != b->silent ? b->silent : a->used < b->used;
+}
+
+enum guest_choice guest_choose(struct channel **chosen, bool lively) {
+    enum guest_choice choice = GUEST_NO_HOST;
+
+    *chosen = NULL;
+    for (unsigned i = 0; i < channel_count(); i++) {
+        struct channel *ch = channel_at(i);
+
+        if (*ch->name && ch->fd >= 0 && ch->attached && choice == GUEST_NO_HOST)
+            choice = GUEST_BUSY;
+        if (!is_free(ch) || (lively && ch->silent) || (*chosen && !is_better(ch, *chosen)))
+            continue;
+        *chosen = ch;
+        choice = GUEST_FREE;
+    }
+    return choice;
+}
+
+/* ---- clients ---- */
+
+static void on_listener(void *arg, unsigned ready) {
+    (void)arg;
+    (void)ready;
+    review();
+}
+
+static void turn_away(int fd, const char *client, enum guest_choice choice) {
+    if (choice == GUEST_NO_HOST)
+        log_limited(&no_host, loop_now(), LOG_WARN, "no host is attached on any channel: client %s closed", client);
+    else
+        log_limited(&all_busy, loop_now(), LOG_WARN, "all channels are in use: client %s closed", client);
+    close(fd);
+}
+
+/* Takes one client. False: there is none, or it cannot be taken now. */
+static bool accept_one(struct channel *ch, enum guest_choice choice) {
+    char client[RELAY_CLIENT];
+    int fd = net_accept(listener, client, sizeof client);
+
+    if (fd >= 0 && !loop_fits(fd)) {
+        close(fd);
+        fd = -1;
+        errno = EMFILE;
+    }
+    if (fd < 0 && errno != EMFILE && errno != ENFILE && errno != ENOMEM && errno != ENOBUFS)
+        return errno == ECONNABORTED || errno == EINTR;
+    if (fd < 0) {
+        log_limited(&accept_failed, loop_now(), LOG_ERROR, "cannot accept a client: %m");
+        paused_until = loop_now() + PAUSE;
+        return false;
+    }
+    if (choice == GUEST_FREE)
+        relay_open(ch, fd, client, loop_now());
+    else
+        turn_away(fd, client, choice);
+    return true;
+}
+
+/* A client on a silent channel goes to another one that is free, if that has not been silent too. Guest rule 6. */
+static void move(struct conn *c) {
+    struct channel *other;
+    char client[RELAY_CLIENT];
+    long long since = c->since;
+
+    if (guest_choose(&other, true) != GUEST_FREE || other == c->channel)
+        return;
+    log_msg(LOG_INFO, "%s: no answer: client %s goes to %s", c->channel->name, c->client, other->name);
+    strcpy(client, c->client);
+    relay_open(other, relay_take(c), client, since);
+}
+
+static void move_waiting(void) {
+    for (unsigned i = 0; i < RELAY_MAX; i++) {
+        struct conn *c = relay_at(i);
+
+        if (c && c->slow && c->link.state == LINK_SYN_SENT)
+            move(c);
+    }
+}
+
+/* Serves whom it can, then listens for more only if they could be dealt with: others wait in the backlog. */
+static void review(void) {
+    struct channel *ch;
+    enum guest_choice choice;
+    bool takes = false;
+
+    review_again = true;
+    if (reviewing || listener < 0)
+        return;
+    reviewing = true;
+    while (review_again) {
+        review_again = false;
+        move_waiting();
+        do {
+            choice = guest_choose(&ch, false);
+            takes = !paused_until && (choice != GUEST_BUSY || (CONFIG_FEATURE_REJECT && reject_when_busy));
+        } while (takes && accept_one(ch, choice));
+    }
+    reviewing = false;
+    loop_watch(listener, takes ? LOOP_READ : 0, on_listener, NULL);
+}
+
+static void on_changed(struct channel *ch) {
+    if (ch->gone)
+        relay_drop(ch);
+    review();
+}
+
+static void on_lost(struct channel *ch) {
+    proxy_lost(ch);
+    review();
+}
+
+static void on_slow(struct conn *c) {
+    (void)c;
+    review();
+}
+
+static long timer(void) {
+    long left = paused_until ? (long)(paused_until - loop_now()) : -1;
+
+    if (paused_until && left <= 0) {
+        paused_until = 0;
+        left = -1;
+        review();
+    }
+    return left;
+}
+
+/* ---- names ---- */
+
+/* Whether the name matches a pattern of the list, which blanks divide. */
+static bool is_foreign(const char *name) {
+    const char *p = CONFIG_FOREIGN_PORTS;
+    char pattern[CHANNEL_NAME];
+
+    while (*p) {
+        size_t n = strcspn(p, " ");
+
+        fmt_print(pattern, sizeof pattern, "%.*s", (int)n, p);
+        if (n && fmt_glob(pattern, name))
+            return true;
+        p += n + (p[n] == ' ');
+    }
+    return false;
+}
+
+static bool is_wanted(const char *name) {
+    if (proxy_has_globs())
+        return proxy_glob(name);
+    return !CONFIG_FEATURE_FOREIGN || !is_foreign(name);
+}
+
+static const char *path_of(const char *name) { return from_sysfs ? sysfs_path(name) : watch_path(name); }
+
+static void tell_again(const char *name) {
+    if (from_sysfs)
+        sysfs_all();
+    else if (name)
+        watch_name(name);
+    else
+        watch_all();
+}
+
+/* ---- the applet ---- */
+
+static void raise_lo(const struct net_address *a) {
+    int result;
+
+    if (!CONFIG_FEATURE_LO || a->sa.any.sa_family == AF_UNIX || !net_is_local(a))
+        return;
+    result = net_raise_lo();
+    if (result > 0)
+        log_msg(LOG_NOTICE, "interface lo was down: brought it up");
+    else if (result < 0)
+        log_msg(LOG_WARN, "interface lo cannot be brought up, clients may not reach %s: %m", a->text);
+}
+
+int guest_run(const struct proxy_setup *setup, bool reject) {
+    static const struct relay_role role = {LINK_GUEST, NULL, NULL, on_changed, on_lost, on_slow};
+    static const struct proxy_names names = {
+        CONFIG_GUEST_CHANNELS, "GUEST_CHANNELS", is_wanted, path_of, tell_again, NULL,
+    };
+    const struct net_address *service = &setup->service;
+
+    reject_when_busy = reject;
+    from_sysfs = CONFIG_FEATURE_SYSFS && !setup->given && access(setup->directory, F_OK);
+    if (!from_sysfs)
+        watch_check(setup->directory);
+    listener = net_listen(service);
+    if (!loop_fits(listener))
+        log_fatal("Proxy service: descriptor %d is too high for select()", listener);
+    raise_lo(service);
+    if (CONFIG_FEATURE_ADDR && !net_is_local(service))
+        log_msg(LOG_WARN, "listening on %s, which is not a loopback address: others can use this service", service->text);
+    relay_init(&role);
+    proxy_init(&names);
+    if (from_sysfs)
+        sysfs_start(proxy_name);
+    else
+        watch_start(setup->directory, false, proxy_name);
+    log_msg(LOG_INFO, "listening on %s, channels from %s", service->text, from_sysfs ? SYSFS_PORTS : setup->directory);
+    review();
+    proxy_run(timer);
+    if (CONFIG_FEATURE_UNIX && service->sa.any.sa_family == AF_UNIX)
+        unlink(service->text);
+    return EXIT_SUCCESS;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "host.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fmt.h"
+#include "log.h"
+#include "loop.h"
+#include "watch.h"
+
+static const struct net_address *service;
+static unsigned guest_limit;
+
+static void on_refused(struct conn *c, int reason) {
+    char why[RELAY_TEXT];
+
+    fmt_print(why, sizeof why, "service %s: %s", service->text, strerror(reason));
+    relay_refused(c, why);
+}
+
+/* The bytes of a channel's name that tell its guest: "guest/", or nothing for a channel right below the root. */
+static size_t guest_prefix(const char *name) {
+    const char *slash = strchr(name, '/');
+
+    return slash ? (size_t)(slash - name) + 1 : 0;
+}
+
+static void connect_service(struct conn *c) {
+    const char *name = c->channel->name;
+    char why[64];
+    bool pending;
+    int fd;
+
+    fmt_print(c->client, sizeof c->client, "%s", service->text);
+    c->channel->connections++;
+    if (CONFIG_FEATURE_GUEST_LIMIT && guest_limit && relay_count(name, guest_prefix(name)) > guest_limit) {
+        fmt_print(why, sizeof why, "limit of %u connections for this guest", guest_limit);
+        relay_refused(c, why);
+        return;
+    }
+    fd = net_connect(service, &pending);
+    if (fd >= 0 && !loop_fits(fd)) {
+        close(fd);
+        fd = -1;
+        errno = EMFILE;
+    }
+    if (fd < 0)
+        on_refused(c, errno);
+    else
+        relay_connecting(c, fd, pending);
+}
+
+/* A guest that kept a connection across a restart of this host learns it now. Host rule 2. */
+static void greet(struct channel *ch) {
+    struct frame init = {FRAME_RESET, {{'I', 'N', 'I', 'T'}, {'I', 'N', 'I', 'T'}}, 0};
+
+    channel_note(ch, &init, "");
+}
+
+static void on_changed(struct channel *ch) {
+    if (ch->gone)
+        relay_drop(ch);
+}
+
+static bool is_wanted(const char *name) { return !proxy_has_globs() || proxy_glob(name); }
+
+static void tell_again(const char *name) {
+    if (name)
+        watch_name(name);
+    else
+        watch_all();
+}
+
+int host_run(const struct proxy_setup *setup, unsigned limit) {
+    static const struct relay_role role = {LINK_HOST, connect_service, on_refused, on_changed, proxy_lost, NULL};
+    static const struct proxy_names names = {
+        CONFIG_HOST_CHANNELS, "HOST_CHANNELS", is_wanted, watch_path, tell_again, greet,
+    };
+
+    service = &setup->service;
+    guest_limit = limit;
+    watch_check(setup->directory);
+    relay_init(&role);
+    proxy_init(&names);
+    watch_start(setup->directory, true, proxy_name);
+    log_msg(LOG_INFO, "serving %s from %s", service->text, setup->directory);
+    proxy_run(NULL);
+    return EXIT_SUCCESS;
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* host: the channels of many guests, each connected to the service when its guest asks. */
+#ifndef VIOS_HOST_H
+#define VIOS_HOST_H
+
+#include "proxy.h"
+
+/* Serves the channels below setup->directory until it is told to stop. limit: the most connections of one guest at once, 0: no limit.
+ * Returns the exit status. */
+int host_run(const struct proxy_setup *setup, unsigned limit);
+
+#endif

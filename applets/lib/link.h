@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* link: the state machine of one connection, for both ends of protocol version 1 and its extension. Pure: no fd, no clock, no
+ * log. An event goes in, a set of actions comes out, and the relay carries them out.
+ *
+ *   state        guest: frame or event -> actions               host: frame or event -> actions
+ *   IDLE         link_open -> SYN; SYN_SENT                     SYN -> CONNECT; CONNECTING
+ *   SYN_SENT     own SYNACK -> ACK; ESTABLISHED
+ *                own RESET, or RRRR after the only SYN -> CLOSE; OVER
+ *                TIMEOUT -> RESET CLOSE; OVER
+ *   CONNECTING                                                  link_connected -> SYNACK; SYN_RCVD
+ *                                                               REFUSED, TIMEOUT -> RESET; OVER
+ *                                                               RESET -> CLOSE; OVER      else -> RESET CLOSE; OVER
+ *   SYN_RCVD                                                    ACK -> ; ESTABLISHED
+ *                                                               RESET -> CLOSE; OVER      else, TIMEOUT -> RESET CLOSE; OVER
+ *   ESTABLISHED  both ends alike:
+ *                DATA -> DELIVER                  DATA of length 0, E agreed -> SHUT (CLOSE; CLOSING when both have ended)
+ *                RESET -> CLOSE or ABORT; CLOSING any other frame -> RESET ABORT; CLOSING
+ *                LOCAL_EOF, E agreed -> EOS       LOCAL_EOF without E -> ; then TIMEOUT (linger) -> RESET CLOSE; OVER
+ *   CLOSING      nothing more is read from the channel; what came before is being delivered. DELIVERED, TIMEOUT -> ; OVER
+ *   OVER         the TCP side is done with; bytes owed to the channel may still have to go
+ *   any          LOCAL_ERROR, STOP -> RESET ABORT; OVER         DETACH -> ABORT; CLOSING (OVER before ESTABLISHED, nothing in CLOSING)
+ *
+ * CONNECTING is a part of the protocol's SYN_RCVD; IDLE is its CLOSED (guest) or LISTEN (host). */
+#ifndef VIOS_LINK_H
+#define VIOS_LINK_H
+
+#include <stdbool.h>
+
+#include "frame.h"
+
+enum link_role { LINK_GUEST, LINK_HOST };
+
+enum link_state {
+    LINK_IDLE,
+    LINK_SYN_SENT,
+    LINK_CONNECTING,
+    LINK_SYN_RCVD,
+    LINK_ESTABLISHED,
+    LINK_CLOSING,
+    LINK_OVER,
+};
+
+enum link_event {
+    LINK_REFUSED,     /* the service did not answer our connect; why: the relay's text */
+    LINK_LOCAL_EOF,   /* the TCP side sends no more, and all that it sent has left */
+    LINK_LOCAL_ERROR, /* the TCP side failed */
+    LINK_BAD,         /* bytes that are no frame, where one must begin */
+    LINK_TIMEOUT,     /* link_patience() is over */
+    LINK_DELIVERED,   /* CLOSING: all that was received has gone to the TCP side, or never can */
+    LINK_DETACH,      /* the channel is gone, and the peer with it */
+    LINK_STOP,        /* this program ends */
+};
+
+/* A set of these, to be done in this order: frames first. */
+enum link_action {
+    LINK_SEND_SYN = 1,     /* RESET + SYN, with filler before if the channel is not aligned */
+    LINK_SEND_SYNACK = 2,  /* with the accepted capabilities as payload if the peer offered any */
+    LINK_SEND_ACK = 4,
+    LINK_SEND_EOS = 8,     /* DATA of length 0 */
+    LINK_SEND_RESET = 16,  /* with the session's tokens, and l->why as payload if the peer may have it */
+    LINK_CONNECT = 32,     /* begin to connect to the service */
+    LINK_DELIVER = 64,     /* this frame's payload belongs to the TCP side */
+    LINK_SHUT = 128,       /* after delivering: shutdown(SHUT_WR) of the TCP side */
+    LINK_CLOSE = 256,      /* after delivering: an orderly close of the TCP side */
+    LINK_ABORT = 512,      /* after delivering: a close with RST */
+};
+
+#define LINK_SENDS (LINK_SEND_SYN | LINK_SEND_SYNACK | LINK_SEND_ACK | LINK_SEND_EOS | LINK_SEND_RESET)
+
+/* tokens: valid from SYN_SENT / CONNECTING on; the host token only from SYN_RCVD / ESTABLISHED on, `????` before.
+ * offered: SYN_SENT and on, the SYN carried capabilities. eos: both sides agreed to `E`; never without offered.
+ * sent_eof: the TCP side has ended and, with eos, the end of stream is sent or about to be. got_eof: it came from the peer.
+ * first: (guest) no SYN of this channel is unanswered but this one, so that a RESET RRRR means ours.
+ * answered: (guest) the host reacted to our SYN. abort: how CLOSING ends, by RST or orderly.
+ * why: the reason of the end, or NULL for an end that needs none; it points at a literal or at the caller's text. */
+struct link {
+    unsigned char role, state;
+    bool offered, eos, sent_eof, got_eof, first, answered, abort;
+    struct frame_tokens tokens;
+    const char *why;
+};
+
+/* The capabilities that we know, as a SYN's payload. */
+extern const char *const link_capabilities;
+
+/* (guest) A client waits: IDLE -> SYN_SENT. guest_token: 4 bytes of 33..126, new for each call. Returns actions. */
+unsigned link_open(struct link *l, const unsigned char guest_token[FRAME_TOKEN], bool first);
+
+/* A frame from the peer. text, n: the whole payload of a SYN, SYNACK or RESET (as much of it as the caller keeps); the payload
+ * of DATA is not needed. A RESET, and a frame that was hunted, is given when its payload is complete; the others at the
+ * header. Returns actions. protocol.md, "What the original does with a frame" and "Our rules". */
+unsigned link_frame(struct link *l, const struct frame *f, const char *text, unsigned n);
+
+/* (host) The service has answered: CONNECTING -> SYN_RCVD. host_token: as guest_token above. Returns actions. */
+unsigned link_connected(struct link *l, const unsigned char host_token[FRAME_TOKEN]);
+
+/* Any other event. why: the reason to give for REFUSED, LOCAL_ERROR, STOP, or NULL. Returns actions. */
+unsigned link_event(struct link *l, enum link_event event, const char *why);
+
+/* Milliseconds of quiet (no byte moved, no state changed) after which LINK_TIMEOUT is due; 0: none. stuck: bytes wait for the
+ * TCP side to take them. */
+long link_patience(const struct link *l, bool stuck);
+
+/* Whether the peer may have payload on its RESET (a guest that offered nothing may be the original). */
+bool link_may_explain(const struct link *l);
+
+/* Whether the TCP side is to be read: its bytes have somewhere to go. */
+bool link_reads_local(const struct link *l);
+
+/* The ctrls to hunt for in this state, or NULL when frames must follow one another; and whether a hunted frame is for this
+ * link (its SYN, its SYNACK, a RESET of its SYN), so that its payload is worth waiting for. Guest rule 5, host rule 1. */
+const char *link_prey(const struct link *l);
+bool link_concerns(const struct link *l, const struct frame *f);
+
+/* A state's name, for tables and logs. */
+const char *link_state_name(const struct link *l);
+
+#endif

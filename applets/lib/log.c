@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "log.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "fmt.h"
+
+static const char levels[][8] = {"FATAL", "ALERT", "ERROR", "WARN", "NOTICE", "INFO", "DEBUG"};
+static const char *applet = "vios";
+static enum log_level wanted = LOG_INFO;
+
+void log_name(const char *name) { applet = name; }
+
+int log_level_set(const char *name) {
+    for (unsigned i = 0; i < sizeof levels / sizeof *levels; i++)
+        if (!strcasecmp(name, levels[i])) {
+            wanted = (enum log_level)i;
+            return 0;
+        }
+    return -1;
+}
+
+int log_wants(enum log_level level) { return level <= wanted; }
+
+static int write_all(int fd, const char *p, size_t n) {
+    while (n) {
+        ssize_t done = write(fd, p, n);
+
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done < 0)
+            return -1;
+        p += done;
+        n -= (size_t)done;
+    }
+    return 0;
+}
+
+int log_text(int fd, const char *text) { return write_all(fd, text, strlen(text)); }
+
+static void line(enum log_level level, unsigned left_out, const char *f, va_list ap) {
+    static char buffer[512];
+    size_t room = sizeof buffer - 32, n;
+    int saved = errno;
+
+    n = fmt_print(buffer, room, "%s: %s: ", applet, levels[level]);
+    errno = saved;
+    n += fmt_vprint(buffer + n, room - n, f, ap);
+    for (size_t i = 0; i < n; i++)
+        if (buffer[i] < ' ' || buffer[i] > '~')
+            buffer[i] = '?';
+    if (left_out)
+        n += fmt_print(buffer + n, sizeof buffer - n, " (and %u more)", left_out);
+    buffer[n++] = '\n';
+    write_all(STDERR_FILENO, buffer, n);
+    errno = saved;
+}
+
+void log_msg(enum log_level level, const char *f, ...) {
+    va_list ap;
+
+    if (!log_wants(level))
+        return;
+    va_start(ap, f);
+    line(level, 0, f, ap);
+    va_end(ap);
+}
+
+void log_fatal(const char *f, ...) {
+    va_list ap;
+
+    va_start(ap, f);
+    line(LOG_FATAL, 0, f, ap);
+    va_end(ap);
+    exit(EXIT_FAILURE);
+}
+
+void log_limited(struct log_limit *limit, long long now_ms, enum log_level level, const char *f, ...) {
+    va_list ap;
+
+    if (!log_wants(level))
+        return;
+    if (now_ms < limit->next) {
+        limit->left_out++;
+        return;
+    }
+    va_start(ap, f);
+    line(level, limit->left_out, f, ap);
+    va_end(ap);
+    limit->left_out = 0;
+    limit->next = now_ms + LOG_QUIET;
+}

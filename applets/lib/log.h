@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* log: one line a message on stderr, `applet: LEVEL: text`, in one write(2), every unprintable byte as '?'. */
+#ifndef VIOS_LOG_H
+#define VIOS_LOG_H
+
+#include <stddef.h>
+
+enum log_level { LOG_FATAL, LOG_ALERT, LOG_ERROR, LOG_WARN, LOG_NOTICE, LOG_INFO, LOG_DEBUG };
+
+#define LOG_LEVELS "FATAL ALERT ERROR WARN NOTICE INFO DEBUG"
+
+/* The applet's name in front of each line. The text must live on. */
+void log_name(const char *applet);
+
+/* Sets the level from its name, in any case. 0, or -1 if it is none of LOG_LEVELS. */
+int log_level_set(const char *name);
+
+/* Whether a message of this level would be written. */
+int log_wants(enum log_level level);
+
+/* A line, if the level is wanted. %m is errno's text. */
+void log_msg(enum log_level level, const char *f, ...) __attribute__((format(printf, 2, 3)));
+
+/* A FATAL line, then exit status 1. */
+_Noreturn void log_fatal(const char *f, ...) __attribute__((format(printf, 1, 2)));
+
+/* A message that may repeat: once in LOG_QUIET milliseconds, then with the count of those left out. */
+#define LOG_QUIET 5000
+struct log_limit {
+    long long next;
+    unsigned left_out;
+};
+void log_limited(struct log_limit *limit, long long now_ms, enum log_level level, const char *f, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* Writes all of text, through short writes and EINTR. 0, or -1 with errno. */
+int log_text(int fd, const char *text);
+
+#endif

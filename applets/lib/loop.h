@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* loop: one select() loop. It keeps no interest of its own: who owns an fd says after each change what it wants of it. */
+#ifndef VIOS_LOOP_H
+#define VIOS_LOOP_H
+
+#include <stdbool.h>
+
+enum { LOOP_READ = 1, LOOP_WRITE = 2 };
+
+/* Called when fd is ready; ready: a set of LOOP_READ, LOOP_WRITE. */
+typedef void loop_fn(void *arg, unsigned ready);
+
+/* Whether fd may be watched: fds at or above FD_SETSIZE never get into a set. */
+bool loop_fits(int fd);
+
+/* Watches fd for want (0: for nothing) and calls fn(arg, ready). fd must fit. Before fd is closed: want 0. */
+void loop_watch(int fd, unsigned want, loop_fn *fn, void *arg);
+
+/* Catches SIGINT, SIGTERM and SIGUSR1 (delivered only inside loop_wait()), ignores SIGPIPE. */
+void loop_signals(void);
+
+/* Waits at most ms milliseconds (-1: for ever) and calls what is ready. False if the time was over with nothing ready. A failing
+ * select() is FATAL. */
+bool loop_wait(long ms);
+
+/* Whether SIGINT or SIGTERM has come; whether SIGUSR1 has, since the last call. */
+bool loop_stopped(void);
+bool loop_asked(void);
+
+/* Whether fd is ready for reading or writing now: a set of LOOP_READ, LOOP_WRITE. fd must fit. */
+unsigned loop_peek(int fd);
+
+/* Milliseconds of a clock that never goes back; a tick (1 to 10 ms) coarse. */
+long long loop_now(void);
+
+#endif

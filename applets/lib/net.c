@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fmt.h"
+#include "log.h"
+
+static void describe(struct net_address *a) {
+    const unsigned char *b = (const unsigned char *)&a->sa.in.sin_addr;
+    const unsigned char *w = a->sa.in6.sin6_addr.s6_addr;
+    size_t n = 1;
+
+    if (a->sa.any.sa_family == AF_INET) {
+        fmt_print(a->text, sizeof a->text, "%u.%u.%u.%u:%u", b[0], b[1], b[2], b[3], ntohs(a->sa.in.sin_port));
+        return;
+    }
+    a->text[0] = '[';
+    for (int i = 0; i < 16; i += 2)
+        n += fmt_print(a->text + n, sizeof a->text - n, i ? ":%x" : "%x", (unsigned)(w[i] << 8 | w[i + 1]));
+    fmt_print(a->text + n, sizeof a->text - n, "]:%u", ntohs(a->sa.in6.sin6_port));
+}
+
+int net_literal(struct net_address *a, const char *literal, unsigned port) {
+    *a = (struct net_address){0};
+    if (inet_pton(AF_INET, literal, &a->sa.in.sin_addr) == 1) {
+        a->sa.in.sin_family = AF_INET;
+        a->sa.in.sin_port = htons((uint16_t)port);
+        a->length = sizeof a->sa.in;
+        describe(a);
+        return 0;
+    }
+    if (!CONFIG_FEATURE_ADDR || inet_pton(AF_INET6, literal, &a->sa.in6.sin6_addr) != 1)
+        return -1;
+    a->sa.in6.sin6_family = AF_INET6;
+    a->sa.in6.sin6_port = htons((uint16_t)port);
+    a->length = sizeof a->sa.in6;
+    fmt_print(a->text, sizeof a->text, "[%s]:%u", literal, port);
+    return 0;
+}
+
+int net_path(struct net_address *a, const char *path) {
+    if (!*path || strlen(path) >= sizeof a->sa.un.sun_path)
+        return -1;
+    *a = (struct net_address){.length = sizeof a->sa.un};
+    a->sa.un.sun_family = AF_UNIX;
+    strcpy(a->sa.un.sun_path, path);
+    strcpy(a->text, path);
+    return 0;
+}
+
+bool net_is_local(const struct net_address *a) {
+    if (a->sa.any.sa_family == AF_INET)
+        return *(const unsigned char *)&a->sa.in.sin_addr == 127;
+    return a->sa.any.sa_family == AF_UNIX || IN6_IS_ADDR_LOOPBACK(&a->sa.in6.sin6_addr);
+}
+
+/* Removes a unix socket that nobody listens on. */
+static void replace_stale(const struct net_address *a) {
+    struct stat st;
+    bool pending;
+    int fd;
+
+    if (lstat(a->text, &st) || !S_ISSOCK(st.st_mode))
+        return;
+    fd = net_connect(a, &pending);
+    if (fd >= 0)
+        close(fd);
+    else if (errno == ECONNREFUSED)
+        unlink(a->text);
+}
+
+static void set_nonblocking(int fd) {
+    int flags = fcntl(fd, F_GETFL);
+
+    if (flags < 0)
+        log_fatal("Proxy service fcntl(F_GETFL): %m");
+    if (fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+        log_fatal("Proxy service fcntl(F_SETFL): %m");
+}
+
+int net_listen(const struct net_address *a) {
+    bool is_unix = CONFIG_FEATURE_UNIX && a->sa.any.sa_family == AF_UNIX;
+    int on = 1, fd = socket(a->sa.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    mode_t mask;
+
+    if (fd < 0)
+        log_fatal("Failed to create proxy service: %s: %m", a->text);
+    set_nonblocking(fd);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (is_unix)
+        replace_stale(a);
+    mask = umask(0177);
+    if (bind(fd, &a->sa.any, a->length))
+        log_fatal("Proxy service bind: %s: %m", a->text);
+    umask(mask);
+    if (listen(fd, SOMAXCONN))
+        log_fatal("Proxy service listen: %s: %m", a->text);
+    return fd;
+}
+
+static void no_delay(int fd) {
+    int on = 1;
+
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* fails on a unix socket, which needs none */
+}
+
+int net_connect(const struct net_address *a, bool *pending) {
+    int saved, fd = socket(a->sa.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    *pending = false;
+    if (fd < 0)
+        return -1;
+    no_delay(fd);
+    if (!connect(fd, &a->sa.any, a->length))
+        return fd;
+    *pending = errno == EINPROGRESS;
+    if (*pending)
+        return fd;
+    saved = errno;
+    close(fd);
+    errno = saved;
+    return -1;
+}
+
+int net_connect_error(int fd) {
+    int reason = 0;
+    socklen_t n = sizeof reason;
+
+    return getsockopt(fd, SOL_SOCKET, SO_ERROR, &reason, &n) ? errno : reason;
+}
+
+int net_accept(int listener, char *client, unsigned cap) {
+    struct net_address a = {0};
+    socklen_t n = sizeof a.sa;
+    int fd = accept4(listener, &a.sa.any, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+    if (fd < 0)
+        return -1;
+    no_delay(fd);
+    if (a.sa.any.sa_family == AF_INET || a.sa.any.sa_family == AF_INET6)
+        describe(&a);
+    fmt_print(client, cap, "%s", *a.text ? a.text : "unix");
+    return fd;
+}
+
+void net_abort_on_close(int fd) {
+    struct linger now = {1, 0};
+
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+}
+
+int net_raise_lo(void) {
+    struct ifreq lo = {.ifr_name = "lo"};
+    int result, fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return -1;
+    result = ioctl(fd, SIOCGIFFLAGS, &lo);
+    if (!result && !(lo.ifr_flags & IFF_UP)) {
+        lo.ifr_flags |= IFF_UP;
+        result = ioctl(fd, SIOCSIFFLAGS, &lo) ? -1 : 1;
+    }
+    close(fd);
+    return result;
+}
+
+void net_notify(const char *state) {
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct net_address a;
+    size_t n = path ? strlen(path) : 0;
+    int fd;
+
+    if (!n || net_path(&a, path))
+        return;
+    if (*path == '@')
+        a.sa.un.sun_path[0] = '\0';
+    a.length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n);
+    fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || sendto(fd, state, strlen(state), MSG_NOSIGNAL, &a.sa.any, a.length) < 0)
+        log_msg(LOG_WARN, "NOTIFY_SOCKET %s: %m", path);
+    if (fd >= 0)
+        close(fd);
+}

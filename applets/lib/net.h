@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* net: the TCP or unix socket at either end. All sockets are non-blocking and close-on-exec. */
+#ifndef VIOS_NET_H
+#define VIOS_NET_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+union net_any {
+    struct sockaddr any;
+    struct sockaddr_in in;
+    struct sockaddr_in6 in6;
+    struct sockaddr_un un;
+};
+
+/* Where to listen or to connect, and its text for messages: "127.0.0.1:5672", "[::1]:5672", or a unix socket's path. */
+struct net_address {
+    union net_any sa;
+    socklen_t length;
+    char text[sizeof(struct sockaddr_un)];
+};
+
+/* From an IPv4 or IPv6 literal and a port 1..65535, or from a unix socket's path. 0, or -1 if the text is no such thing. */
+int net_literal(struct net_address *a, const char *literal, unsigned port);
+int net_path(struct net_address *a, const char *path);
+
+/* Whether only this machine can reach it. */
+bool net_is_local(const struct net_address *a);
+
+/* A socket that listens at a; every failure is FATAL with the text of the 2011 manual. A stale unix socket is replaced; one on which
+ * somebody listens is not. */
+int net_listen(const struct net_address *a);
+
+/* Begins to connect: the fd (connected, or *pending and writable when decided), or -1 with errno. */
+int net_connect(const struct net_address *a, bool *pending);
+
+/* How a pending connect ended: 0, or the errno. */
+int net_connect_error(int fd);
+
+/* Accepts a client: fd, or -1 with errno. client: its address as text. */
+int net_accept(int listener, char *client, unsigned cap);
+
+/* Makes the next close() of fd send RST and drop what is unsent. */
+void net_abort_on_close(int fd);
+
+/* Brings the interface lo up if it is down: 0 it was up, 1 brought up, -1 with errno. */
+int net_raise_lo(void);
+
+/* Tells the supervisor at $NOTIFY_SOCKET (sd_notify protocol), if there is one. */
+void net_notify(const char *state);
+
+#endif

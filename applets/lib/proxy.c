@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proxy.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fmt.h"
+#include "log.h"
+#include "loop.h"
+
+enum { GLOBS = 8, GRACE = 800 /* ms for the last frames; the whole end takes less than a second */ };
+
+static const char *address = "127.0.0.1", *unix_path, *globs[GLOBS];
+static unsigned glob_count;
+static int ready_fd = -1;
+static const struct proxy_names *names;
+static bool left_out; /* a name was not used because the table was full */
+
+void proxy_set_address(const char *literal) { address = literal; }
+
+void proxy_set_unix(const char *path) { unix_path = path; }
+
+void proxy_set_glob(const char *pattern) {
+    if (glob_count == GLOBS)
+        log_fatal("-n %s: more than %d patterns", pattern, GLOBS);
+    globs[glob_count++] = pattern;
+}
+
+void proxy_set_ready(const char *fd) {
+    ready_fd = (int)fmt_number(fd, 0, 65535);
+    if (ready_fd < 0)
+        log_fatal("-f %s: not a file descriptor", fd);
+}
+
+bool proxy_has_globs(void) { return CONFIG_FEATURE_GLOB && glob_count; }
+
+bool proxy_glob(const char *name) {
+    for (unsigned i = 0; i < glob_count; i++)
+        if (fmt_glob(globs[i], name))
+            return true;
+    return false;
+}
+
+void proxy_setup(struct proxy_setup *s, const char *directory, char **operands, int n) {
+    long port = n > 1 ? fmt_number(operands[1], 1, 65535) : CONFIG_SERVICE_PORT;
+    const char *level = n > 2 ? operands[2] : CONFIG_LOG_LEVEL;
+
+    if (log_level_set(level))
+        log_fatal("Unknown log level %s: use one of " LOG_LEVELS, level);
+    if (port < 0)
+        log_fatal("Specify listen port in range 1..65535: %s", operands[1]);
+    s->given = n > 0;
+    s->directory = n > 0 ? operands[0] : directory;
+    if (unix_path && net_path(&s->service, unix_path))
+        log_fatal("-u %s: a path of 1..%u bytes is needed", unix_path, (unsigned)sizeof s->service.sa.un.sun_path - 1);
+    if (!unix_path && net_literal(&s->service, address, (unsigned)port))
+        log_fatal("-a %s: not an IPv4 or IPv6 address", address);
+}
+
+void proxy_init(const struct proxy_names *n) { names = n; }
+
+/* ---- channels ---- */
+
+static void open_channel(struct channel *ch) {
+    const char *path = names->path(ch->name);
+
+    if (!path) {
+        channel_forget(ch);
+        return;
+    }
+    if (channel_open(ch, path, loop_now()))
+        return;
+    log_msg(LOG_DEBUG, "channel %s: open", ch->name);
+    if (names->opened)
+        names->opened(ch);
+    relay_start(ch);
+}
+
+static void come(const char *name) {
+    struct channel *ch;
+
+    if (!names->wanted(name) || channel_find(name))
+        return;
+    ch = channel_add(name, names->limit);
+    if (ch) {
+        open_channel(ch);
+        return;
+    }
+    if (!left_out)
+        log_msg(LOG_WARN, "channel %s: %u channels are in use, the most there can be (Kconfig %s); it waits", name,
+                names->limit, names->option);
+    left_out = true;
+}
+
+/* Whether a channel's name is the given one, or below it. */
+static bool within(const char *channel, const char *name) {
+    size_t n = strlen(name);
+
+    return !n || (!strncmp(channel, name, n) && (!channel[n] || channel[n] == '/'));
+}
+
+static void go(const char *name) {
+    for (unsigned i = 0; i < channel_count(); i++) {
+        struct channel *ch = channel_at(i);
+
+        if (!*ch->name || !within(ch->name, name))
+            continue;
+        ch->gone = true;
+        relay_drop(ch);
+    }
+}
+
+void proxy_name(const char *name, bool there) {
+    if (there)
+        come(name);
+    else
+        go(name);
+}
+
+void proxy_lost(struct channel *ch) {
+    char name[CHANNEL_NAME];
+
+    if (!ch->gone) {
+        if (!ch->retry)
+            channel_later(ch, loop_now());
+        return;
+    }
+    strcpy(name, ch->name);
+    channel_forget(ch);
+    names->again(left_out ? NULL : name);
+    left_out = false;
+}
+
+/* ---- the main loop ---- */
+
+static void log_row(const struct channel *ch) {
+    const struct conn *c = ch->conn;
+    const char *state = c && c->link.state != LINK_IDLE ? link_state_name(&c->link)
+                        : ch->fd < 0                    ? "not open"
+                        : ch->attached                  ? "free"
+                                                        : "no host";
+
+    log_msg(LOG_NOTICE, "%-24s %-11s %-21s %10u %14llu %14llu %7u %s", ch->name, state, c && c->fd >= 0 ? c->client : "-",
+            ch->connections, ch->received, ch->sent, ch->resets, *ch->failure ? ch->failure : "-");
+}
+
+static void log_table(void) {
+    struct channel total = {.name = "total"};
+    unsigned busy = 0, channels = 0;
+
+    log_msg(LOG_NOTICE, "%-24s %-11s %-21s %10s %14s %14s %7s %s", "channel", "state", "client", "connections", "received", "sent",
+            "resets", "last failure");
+    for (unsigned i = 0; i < channel_count(); i++) {
+        const struct channel *ch = channel_at(i);
+
+        if (!*ch->name)
+            continue;
+        log_row(ch);
+        channels++;
+        busy += ch->conn && ch->conn->link.state != LINK_IDLE;
+        total.connections += ch->connections;
+        total.resets += ch->resets;
+        total.received += ch->received;
+        total.sent += ch->sent;
+    }
+    log_msg(LOG_NOTICE, "total: %u channels, %u in use, %u connections so far, %llu bytes received, %llu sent, %u resets", channels,
+            busy, total.connections, total.received, total.sent, total.resets);
+}
+
+static void say_ready(void) {
+    if (CONFIG_FEATURE_NOTIFY)
+        net_notify("READY=1");
+    if (ready_fd < 0)
+        return;
+    if (log_text(ready_fd, "\n"))
+        log_msg(LOG_WARN, "-f %d: %m", ready_fd);
+    close(ready_fd);
+}
+
+static long sooner(long a, long b) { return a < 0 || (b >= 0 && b < a) ? b : a; }
+
+static long until(long long when) {
+    long long left = when ? when - loop_now() : -1;
+
+    return !when ? -1 : left < 0 ? 0 : (long)left;
+}
+
+static void stop(void) {
+    long long end = loop_now() + GRACE;
+
+    if (CONFIG_FEATURE_NOTIFY)
+        net_notify("STOPPING=1");
+    while (relay_stop() && loop_now() < end)
+        loop_wait(until(end));
+}
+
+void proxy_run(long (*timer)(void)) {
+    loop_signals();
+    say_ready();
+    while (!loop_stopped()) {
+        long wait = sooner(relay_timeout(), until(channel_retry_at()));
+
+        if (timer)
+            wait = sooner(wait, timer());
+        loop_wait(wait);
+        relay_tick();
+        channel_retry(loop_now(), open_channel);
+        if (CONFIG_FEATURE_STATUS && loop_asked())
+            log_table();
+    }
+    stop();
+}

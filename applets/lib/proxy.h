@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* proxy: what both proxies share: their operands, the names that they use, opening and giving up channels, readiness, the status
+ * table, the main loop and its end. */
+#ifndef VIOS_PROXY_H
+#define VIOS_PROXY_H
+
+#include "net.h"
+#include "opt.h"
+#include "relay.h"
+
+/* The rows of the option table that both have. */
+#if CONFIG_FEATURE_ADDR
+#define PROXY_OPT_ADDR(what) {'a', "ADDR", what, proxy_set_address},
+#else
+#define PROXY_OPT_ADDR(what)
+#endif
+#if CONFIG_FEATURE_UNIX
+#define PROXY_OPT_UNIX(what) {'u', "PATH", what, proxy_set_unix},
+#else
+#define PROXY_OPT_UNIX(what)
+#endif
+#if CONFIG_FEATURE_GLOB
+#define PROXY_OPT_GLOB(what) {'n', "GLOB", what, proxy_set_glob},
+#else
+#define PROXY_OPT_GLOB(what)
+#endif
+#if CONFIG_FEATURE_READY_FD
+#define PROXY_OPT_READY {'f', "FD", "write a newline to descriptor FD when ready, and close it", proxy_set_ready},
+#else
+#define PROXY_OPT_READY
+#endif
+
+void proxy_set_address(const char *literal);
+void proxy_set_unix(const char *path);
+void proxy_set_glob(const char *pattern);
+void proxy_set_ready(const char *fd);
+
+/* From the options and the operands [directory [port [log_level]]]: whether a directory was given, which one, and where to listen
+ * or to connect. Bad ones are FATAL with the texts of the 2011 manual. */
+struct proxy_setup {
+    bool given;
+    const char *directory;
+    struct net_address service;
+};
+void proxy_setup(struct proxy_setup *setup, const char *default_directory, char **operands, int n);
+
+/* -n was given / the name matches one of its patterns. */
+bool proxy_has_globs(void);
+bool proxy_glob(const char *name);
+
+/* Where a channel's name comes from and leads to. limit: the most channels that may be used at once. wanted: whether to use that
+ * name. path: what to open, or NULL when it is gone. again: tell of this name, if it is there (NULL: of all names).
+ * opened: the channel has just been opened; may be NULL. option: the Kconfig option of the limit, for messages. */
+struct proxy_names {
+    unsigned limit;
+    const char *option;
+    bool (*wanted)(const char *name);
+    const char *(*path)(const char *name);
+    void (*again)(const char *name);
+    void (*opened)(struct channel *ch);
+};
+void proxy_init(const struct proxy_names *names);
+
+/* A watch_fn: opens what comes, gives up what goes. */
+void proxy_name(const char *name, bool there);
+
+/* A relay_role's lost: forgets the channel if its name has gone, else opens it again later. */
+void proxy_lost(struct channel *ch);
+
+/* Says that it is ready (-f, NOTIFY_SOCKET), relays until SIGINT or SIGTERM, ends all connections, and returns. timer: called in each
+ * round, may be NULL; it returns the milliseconds until it wants to be called again, or -1. */
+void proxy_run(long (*timer)(void));
+
+#endif

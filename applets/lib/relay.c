@@ -1,0 +1,711 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "relay.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "loop.h"
+#include "net.h"
+
+/* A lost wake-up of a port, and a host that goes while its port is not read, are found by a look once in this many milliseconds. */
+enum { LOOK_AGAIN = 1000 };
+enum { SPARE = RELAY_MAX };
+
+#define DATA_MAX (CONFIG_BUFFER_SIZE - FRAME_HEADER)
+
+_Static_assert(CONFIG_BUFFER_SIZE >= 2 * FRAME_HEADER + RELAY_TEXT, "a control frame must fit into a buffer");
+_Static_assert((int)DATA_MAX <= (int)FRAME_PAYLOAD_MAX, "a buffer's payload must fit into a frame");
+
+/* One conn more than there may be connections: an idle channel can always be read, if only to refuse its SYN. */
+static struct conn conns[RELAY_MAX + 1];
+static _Alignas(4096) unsigned char tx_buffers[RELAY_MAX + 1][CONFIG_BUFFER_SIZE];
+static _Alignas(4096) unsigned char rx_buffers[RELAY_MAX + 1][CONFIG_BUFFER_SIZE];
+
+static const struct relay_role *role;
+static unsigned turn;       /* of the last connection */
+static unsigned high;       /* slots 0..high-1 may be in use */
+static unsigned long long dice;
+static struct log_limit losses; /* a lost host costs one message, however many connections it had */
+
+static void settle(struct channel *ch);
+static void on_local(void *arg, unsigned ready);
+
+static unsigned char *tx_of(const struct conn *c) { return tx_buffers[c - conns]; }
+static unsigned char *rx_of(const struct conn *c) { return rx_buffers[c - conns]; }
+
+/* ---- slots ---- */
+
+static struct conn *borrow(struct channel *ch) {
+    unsigned i = 0;
+    struct conn *c;
+
+    while (i < SPARE && conns[i].channel)
+        i++;
+    c = &conns[i];
+    memset(c, 0, offsetof(struct conn, text));
+    c->channel = ch;
+    c->fd = -1;
+    c->link.role = (unsigned char)role->role;
+    ch->conn = c;
+    if (i >= high)
+        high = i + 1;
+    return c;
+}
+
+static void release(struct conn *c) {
+    c->channel->conn = NULL;
+    c->channel = NULL;
+    while (high && !conns[high - 1].channel)
+        high--;
+}
+
+struct conn *relay_at(unsigned i) { return i < RELAY_MAX && conns[i].channel ? &conns[i] : NULL; }
+
+unsigned relay_count(const char *prefix, size_t n) {
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < high; i++)
+        if (conns[i].channel && conns[i].link.state != LINK_IDLE && !strncmp(conns[i].channel->name, prefix, n))
+            count++;
+    return count;
+}
+
+/* Four printable bytes that no earlier connection of this process had. */
+static void new_token(unsigned char token[FRAME_TOKEN]) {
+    unsigned long long v;
+
+    dice = dice * 6364136223846793005ULL + 1442695040888963407ULL;
+    v = dice >> 16;
+    for (int i = 0; i < FRAME_TOKEN; i++, v /= 94)
+        token[i] = (unsigned char)('!' + v % 94);
+}
+
+void relay_init(const struct relay_role *r) {
+    role = r;
+    if (getrandom(&dice, sizeof dice, GRND_NONBLOCK) != sizeof dice)
+        dice = (unsigned long long)loop_now() << 20 ^ (unsigned long long)getpid();
+}
+
+/* ---- towards the channel ---- */
+
+static size_t encode(struct conn *c, unsigned char *p, enum frame_ctrl ctrl, const char *text) {
+    size_t n = strnlen(text, RELAY_TEXT);
+    struct frame f = {(unsigned char)ctrl, c->link.tokens, (unsigned)n};
+
+    frame_encode(p, &f);
+    memcpy(p + FRAME_HEADER, text, n);
+    return FRAME_HEADER + n;
+}
+
+static const char *explanation(const struct conn *c) {
+    return CONFIG_FEATURE_REASON && c->link.why && link_may_explain(&c->link) ? c->link.why : "";
+}
+
+/* The bytes of the next frame in todo, in tx. Filler goes before a SYN, a bufferful at a time (guest rule 3). */
+static size_t encode_next(struct conn *c) {
+    unsigned due = c->todo & -c->todo;
+    unsigned char *tx = tx_of(c);
+    size_t n;
+
+    if (due == LINK_SEND_SYN && c->filler) {
+        n = c->filler < CONFIG_BUFFER_SIZE ? c->filler : CONFIG_BUFFER_SIZE;
+        memset(tx, FRAME_FILLER, n);
+        c->filler -= (unsigned)n;
+        return n;
+    }
+    c->todo -= due;
+    switch (due) {
+    case LINK_SEND_SYN:
+        n = encode(c, tx, FRAME_RESET, "");
+        return n + encode(c, tx + n, FRAME_SYN, link_capabilities);
+    case LINK_SEND_SYNACK:
+        return encode(c, tx, FRAME_SYNACK, c->link.eos ? link_capabilities : "");
+    case LINK_SEND_ACK:
+        return encode(c, tx, FRAME_ACK, "");
+    case LINK_SEND_EOS:
+        return encode(c, tx, FRAME_DATA, "");
+    default:
+        c->channel->resets++;
+        return encode(c, tx, FRAME_RESET, explanation(c));
+    }
+}
+
+/* Writes what is owed and due. True if something was encoded. */
+static bool send_due(struct conn *c) {
+    struct channel *ch = c->channel;
+    bool any = false;
+
+    if (!ch->attached)
+        c->todo = 0;
+    while (channel_flush(ch) == CHANNEL_DONE && c->todo) {
+        any = true;
+        channel_write(ch, tx_of(c), encode_next(c));
+    }
+    return any;
+}
+
+static bool may_send_data(const struct conn *c) {
+    const struct channel *ch = c->channel;
+
+    return link_reads_local(&c->link) && ch->attached && !ch->owed_bytes && !c->todo;
+}
+
+/* ---- the TCP side ---- */
+
+static void close_local(struct conn *c, bool abort) {
+    unsigned char rest[512];
+
+    c->head = c->tail = c->raw;
+    if (c->fd < 0)
+        return;
+    if (abort)
+        net_abort_on_close(c->fd);
+    else
+        /* What is unread at close() would turn it into a RST that can overtake our last bytes. */
+        for (int i = 0; i < 64 && recv(c->fd, rest, sizeof rest, 0) > 0; i++)
+            continue;
+    loop_watch(c->fd, 0, NULL, NULL);
+    close(c->fd);
+    c->fd = -1;
+}
+
+static void log_end(struct conn *c, struct log_limit *limit, const char *how, const char *why) {
+    struct channel *ch = c->channel;
+
+    if (CONFIG_FEATURE_STATUS && *why)
+        strncpy(ch->failure, why, sizeof ch->failure - 1);
+    log_limited(limit, loop_now(), LOG_WARN, "%s: %s: %s%s%s", ch->name, c->client, how, *why ? ": " : "", why);
+}
+
+static void note_end(struct conn *c, const char *how, const char *why) {
+    log_end(c, &c->channel->ends, how, why);
+}
+
+/* Carries out what the link says. */
+static void apply(struct conn *c, unsigned actions) {
+    const struct link *l = &c->link;
+
+    c->moved = true;
+    c->shut_due |= (actions & LINK_SHUT) != 0;
+    if (actions & LINK_SEND_RESET) {
+        c->todo = LINK_SEND_RESET;
+        if (l->why)
+            note_end(c, "ended", l->why);
+    } else {
+        c->todo |= actions & LINK_SENDS;
+    }
+    if (actions & LINK_CONNECT)
+        role->connect(c);
+    if (l->state == LINK_OVER && c->fd >= 0)
+        close_local(c, actions & LINK_ABORT);
+}
+
+static void local_failed(struct conn *c) {
+    apply(c, link_event(&c->link, LINK_LOCAL_ERROR, strcpy(c->text, strerror(errno))));
+}
+
+static bool transient(void) { return errno == EAGAIN || errno == EINTR; }
+
+static void read_local(struct conn *c) {
+    ssize_t n = read(c->fd, tx_of(c) + FRAME_HEADER, DATA_MAX);
+
+    if (n < 0 && transient())
+        return;
+    if (n < 0) {
+        local_failed(c);
+    } else if (!n) {
+        apply(c, link_event(&c->link, LINK_LOCAL_EOF, NULL));
+    } else {
+        struct frame f = {FRAME_DATA, c->link.tokens, (unsigned)n};
+
+        frame_encode(tx_of(c), &f);
+        c->channel->sent += (size_t)n;
+        c->moved = true;
+        channel_write(c->channel, tx_of(c), FRAME_HEADER + (size_t)n);
+    }
+}
+
+/* CLOSING, orderly: the other side is told, and its last words are thrown away until it ends too. */
+static void drain_local(struct conn *c) {
+    unsigned char rest[2048];
+    ssize_t n = 1;
+
+    if (!c->shut && c->fd >= 0)
+        shutdown(c->fd, SHUT_WR);
+    c->shut = c->draining = true;
+    for (int i = 0; i < 32 && n > 0; i++)
+        n = recv(c->fd, rest, sizeof rest, 0);
+    if (n <= 0 && !(n < 0 && transient()))
+        apply(c, link_event(&c->link, LINK_DELIVERED, NULL));
+}
+
+static void delivered(struct conn *c) {
+    if (c->shut_due && !c->shut) {
+        shutdown(c->fd, SHUT_WR);
+        c->shut = true;
+    }
+    if (c->link.state != LINK_CLOSING)
+        return;
+    if (c->link.abort || c->link.sent_eof)
+        apply(c, link_event(&c->link, LINK_DELIVERED, NULL));
+    else if (!c->draining)
+        drain_local(c);
+}
+
+/* Payload to the TCP side. True if all of it has gone, so that there may be more. */
+static bool deliver(struct conn *c) {
+    bool any = c->head < c->tail;
+
+    while (c->head < c->tail) {
+        ssize_t n = write(c->fd, rx_of(c) + c->head, c->tail - c->head);
+
+        if (n < 0 && transient())
+            return false;
+        if (n < 0) {
+            local_failed(c);
+            return true;
+        }
+        c->head += (unsigned)n;
+        c->moved = true;
+    }
+    if (c->raw == c->filled)
+        c->head = c->tail = c->raw = c->filled = 0;
+    if (c->fd >= 0)
+        delivered(c);
+    return any;
+}
+
+/* ---- from the channel ---- */
+
+/* A DATA or ACK for a connection that this process never had: once for each token pair, a RESET. Host rule 1. */
+static void answer_stale(struct channel *ch, struct frame *f) {
+    if (role->role != LINK_HOST || f->ctrl == FRAME_SYN || frame_same(&f->tokens, &ch->stale))
+        return;
+    ch->stale = f->tokens;
+    f->ctrl = FRAME_RESET;
+    ch->resets++;
+    channel_note(ch, f, "");
+}
+
+/* No slot is left for this SYN's connection. */
+static void refuse_spare(struct conn *c, struct frame *f) {
+    f->ctrl = FRAME_RESET;
+    note_end(c, "refused", "all connections are in use (Kconfig HOST_CONNECTIONS)");
+    channel_note(c->channel, f, CONFIG_FEATURE_REASON && f->length ? "all connections of the host proxy are in use" : "");
+}
+
+static void dispatch(struct conn *c, const struct frame *f) {
+    struct channel *ch = c->channel;
+    unsigned before = c->link.state, actions;
+
+    c->text[c->text_bytes] = '\0';
+    actions = link_frame(&c->link, f, c->text, c->text_bytes);
+    if (before == LINK_SYN_SENT && c->link.answered) {
+        ch->aligned = true;
+        ch->silent = false;
+    }
+    if (f->ctrl == FRAME_RESET && c->link.state != before) {
+        if (before == LINK_SYN_SENT)
+            note_end(c, "refused", c->text);
+        else if (c->text_bytes || c->link.abort)
+            note_end(c, "ended by the other side", c->text);
+    }
+    apply(c, actions);
+}
+
+static void begin(struct conn *c, struct frame *f, bool hunted) {
+    struct channel *ch = c->channel;
+
+    c->text_bytes = 0;
+    if (hunted && !link_concerns(&c->link, f)) {
+        frame_skip(&ch->decoder);
+        answer_stale(ch, f);
+    } else if (c == &conns[SPARE]) {
+        frame_skip(&ch->decoder);
+        refuse_spare(c, f);
+    } else if (f->length && (hunted || f->ctrl == FRAME_RESET)) {
+        frame_skip(&ch->decoder);
+        c->frame = *f;
+        c->frame_left = f->length;
+        c->moved = true;
+    } else {
+        dispatch(c, f);
+    }
+}
+
+/* The payload of a control frame: as much as fits is kept, all of it is waited for. */
+static void collect(struct conn *c) {
+    unsigned n = c->filled - c->raw, keep = RELAY_TEXT - c->text_bytes;
+
+    if (n > c->frame_left)
+        n = c->frame_left;
+    if (keep > n)
+        keep = n;
+    memcpy(c->text + c->text_bytes, rx_of(c) + c->raw, keep);
+    c->text_bytes += keep;
+    c->raw += n;
+    c->frame_left -= n;
+    if (!c->frame_left)
+        dispatch(c, &c->frame);
+}
+
+static void take_payload(struct conn *c, unsigned n) {
+    unsigned char *rx = rx_of(c);
+
+    if (c->head == c->tail)
+        c->head = c->tail = c->raw;
+    if (c->tail != c->raw)
+        memmove(rx + c->tail, rx + c->raw, n);
+    c->tail += n;
+    c->channel->received += n;
+}
+
+static void step(struct conn *c) {
+    const char *prey = link_prey(&c->link);
+    const unsigned char *p = rx_of(c) + c->raw;
+    size_t n = c->filled - c->raw, used;
+    struct frame_decoder *d = &c->channel->decoder;
+    enum frame_event event;
+    struct frame f;
+
+    event = prey ? frame_hunt(d, p, n, &used, &f, prey) : frame_feed(d, p, n, &used, &f);
+    if (event == FRAME_PAYLOAD)
+        take_payload(c, (unsigned)used);
+    c->raw += (unsigned)used;
+    if (event == FRAME_BEGIN)
+        begin(c, &f, prey != NULL);
+    else if (event == FRAME_BAD)
+        apply(c, link_event(&c->link, LINK_BAD, NULL));
+}
+
+/* Whether the bytes from the channel may be looked at now. */
+static bool may_parse(const struct conn *c) {
+    return c->link.state < LINK_CLOSING && !(c->link.state == LINK_IDLE && c->channel->owed_bytes);
+}
+
+static bool parse(struct conn *c) {
+    bool any = false;
+
+    for (; c->raw < c->filled && may_parse(c); any = true) {
+        if (c->frame_left)
+            collect(c);
+        else if (c->link.state == LINK_IDLE && role->role == LINK_GUEST)
+            c->raw = c->filled;
+        else
+            step(c);
+    }
+    return any;
+}
+
+static bool may_read(const struct channel *ch) {
+    const struct conn *c = ch->conn;
+
+    if (!c)
+        return !ch->owed_bytes;
+    return may_parse(c) && c->filled < CONFIG_BUFFER_SIZE;
+}
+
+/* ---- the whole ---- */
+
+static bool finished(const struct conn *c) {
+    return c->link.state == LINK_OVER && !c->todo && !c->channel->owed_bytes;
+}
+
+/* The connection is over and its frames are out: the channel is idle again, though bytes may wait in rx. */
+static void recycle(struct conn *c) {
+    if (c->link.role == LINK_GUEST && !c->link.answered) {
+        c->channel->silent = c->channel->attached;
+        c->channel->aligned = false;
+    }
+    c->link = (struct link){.role = (unsigned char)role->role};
+    c->deadline = 0;
+    c->connecting = c->shut_due = c->shut = c->draining = c->slow = false;
+}
+
+static void set_deadline(struct conn *c) {
+    long patience = link_patience(&c->link, c->head < c->tail);
+
+    if (c->frame_left && !patience)
+        patience = CONFIG_HANDSHAKE_TIMEOUT * 1000L;
+    if (c->link.state == LINK_SYN_SENT)
+        c->deadline = c->since + (c->slow ? patience : CONFIG_MOVE_TIMEOUT);
+    else if (c->moved || !c->deadline || !patience)
+        c->deadline = patience ? loop_now() + patience : 0;
+    c->moved = false;
+}
+
+static void on_channel(void *arg, unsigned ready);
+
+static void watch(struct channel *ch) {
+    struct conn *c = ch->conn;
+    unsigned want = 0;
+
+    if (ch->fd >= 0) {
+        if (!ch->attached || ch->owed_bytes || (c && c->todo))
+            want |= LOOP_WRITE;
+        if (ch->attached && may_read(ch))
+            want |= LOOP_READ;
+        loop_watch(ch->fd, want, on_channel, ch);
+    }
+    if (!c || c->fd < 0)
+        return;
+    want = c->connecting || c->head < c->tail ? LOOP_WRITE : 0;
+    if (!c->connecting && (may_send_data(c) || c->draining))
+        want |= LOOP_READ;
+    loop_watch(c->fd, want, on_local, c);
+}
+
+/* The channel's other side is not there any more: nothing of the old stream counts. */
+static void lose(struct channel *ch) {
+    struct conn *c = ch->conn;
+
+    if (ch->broken)
+        channel_close(ch);
+    else
+        channel_detached(ch);
+    if (!c)
+        return;
+    c->raw = c->filled;
+    c->frame_left = 0;
+    if (c->link.state != LINK_IDLE && c->link.state < LINK_CLOSING)
+        log_end(c, &losses, "ended", ch->port ? "the host has gone" : "the other side has gone");
+    apply(c, link_event(&c->link, LINK_DETACH, NULL));
+}
+
+/* After anything has happened: does all that can be done now, then says what to wait for. */
+static void settle(struct channel *ch) {
+    struct conn *c = ch->conn;
+
+    while (c) {
+        bool again = parse(c);
+
+        again |= deliver(c);
+        again |= send_due(c);
+        if (ch->broken && ch->fd >= 0) {
+            lose(ch);
+            again = true;
+        }
+        if (finished(c)) {
+            recycle(c);
+            again = true;
+        }
+        if (!again)
+            break;
+    }
+    if (ch->broken && ch->fd >= 0)
+        lose(ch);
+    if (c && c->link.state == LINK_IDLE && !c->frame_left && c->raw == c->filled) {
+        release(c);
+        c = NULL;
+    }
+    if (c)
+        set_deadline(c);
+    watch(ch);
+    if (!c && ch->fd < 0)
+        role->lost(ch);
+    else if (!c)
+        role->changed(ch);
+}
+
+static void read_channel(struct channel *ch) {
+    struct conn *c = ch->conn ? ch->conn : borrow(ch);
+    size_t n;
+    enum channel_result result = channel_read(ch, rx_of(c) + c->filled, CONFIG_BUFFER_SIZE - c->filled, &n);
+
+    c->filled += (unsigned)n;
+    if (result == CHANNEL_DETACHED) {
+        parse(c);
+        lose(ch);
+    }
+}
+
+static void on_channel(void *arg, unsigned ready) {
+    struct channel *ch = arg;
+
+    if (!ch->attached)
+        channel_attached(ch);
+    if ((ready & LOOP_READ) && may_read(ch))
+        read_channel(ch);
+    else if (ready & LOOP_WRITE)
+        channel_flush(ch);
+    settle(ch);
+}
+
+static void on_local(void *arg, unsigned ready) {
+    struct conn *c = arg;
+
+    if (c->connecting) {
+        int reason = net_connect_error(c->fd);
+
+        if (reason)
+            role->refused(c, reason);
+        else
+            relay_connecting(c, c->fd, false);
+    } else if (c->draining) {
+        drain_local(c);
+    } else if ((ready & LOOP_READ) && may_send_data(c)) {
+        read_local(c);
+    }
+    settle(c->channel);
+}
+
+void relay_start(struct channel *ch) {
+    read_channel(ch);
+    settle(ch);
+}
+
+void relay_open(struct channel *ch, int fd, const char *client, long long since) {
+    struct conn *c = ch->conn ? ch->conn : borrow(ch);
+    unsigned char token[FRAME_TOKEN];
+
+    c->fd = fd;
+    c->since = since;
+    c->text[0] = '\0';
+    strncpy(c->client, client, RELAY_CLIENT - 1);
+    c->filler = ch->aligned ? 0 : FRAME_FILLER_BYTES;
+    ch->used = ++turn;
+    ch->connections++;
+    new_token(token);
+    apply(c, link_open(&c->link, token, !ch->silent));
+    settle(ch);
+}
+
+int relay_take(struct conn *c) {
+    struct channel *ch = c->channel;
+    int fd = c->fd;
+
+    loop_watch(fd, 0, NULL, NULL);
+    c->fd = -1;
+    apply(c, link_event(&c->link, LINK_TIMEOUT, NULL));
+    settle(ch);
+    return fd;
+}
+
+void relay_connecting(struct conn *c, int fd, bool pending) {
+    unsigned char token[FRAME_TOKEN];
+
+    c->fd = fd;
+    c->connecting = pending;
+    if (pending)
+        return;
+    new_token(token);
+    apply(c, link_connected(&c->link, token));
+}
+
+void relay_refused(struct conn *c, const char *why) {
+    c->connecting = false;
+    memmove(c->text, why, strnlen(why, RELAY_TEXT) + 1);
+    c->text[RELAY_TEXT] = '\0';
+    apply(c, link_event(&c->link, LINK_REFUSED, c->text));
+}
+
+void relay_drop(struct channel *ch) {
+    if (ch->conn)
+        return;
+    channel_close(ch);
+    role->lost(ch);
+}
+
+/* ---- time ---- */
+
+/* A port whose news may not reach select(): one that is written to, or not read. */
+static bool needs_look(const struct conn *c) {
+    const struct channel *ch = c->channel;
+
+    return ch->port && ch->attached && (ch->owed_bytes || c->todo || !may_read(ch));
+}
+
+static bool timed; /* relay_timeout() has found something to wait for */
+
+long relay_timeout(void) {
+    long long next = -1;
+    long wait = -1;
+
+    for (unsigned i = 0; i < high; i++) {
+        const struct conn *c = &conns[i];
+
+        if (!c->channel)
+            continue;
+        if (c->deadline && (next < 0 || c->deadline < next))
+            next = c->deadline;
+        if (needs_look(c))
+            wait = LOOK_AGAIN;
+    }
+    if (next >= 0) {
+        next -= loop_now();
+        if (next < 0)
+            next = 0;
+        if (wait < 0 || next < wait)
+            wait = (long)next;
+    }
+    timed = wait >= 0;
+    return wait;
+}
+
+/* A host that is attached leaves its port writable or unread; a port that is readable but not writable, with nothing owed, has
+ * lost its host or is unplugged. virtio-serial.md, "select". */
+static void look(struct conn *c) {
+    struct channel *ch = c->channel;
+
+    if (!ch->owed_bytes && !c->todo && loop_peek(ch->fd) == LOOP_READ)
+        lose(ch);
+    settle(ch);
+}
+
+static void expire(struct conn *c) {
+    struct channel *ch = c->channel;
+
+    if (c->link.state == LINK_SYN_SENT && !c->slow) {
+        c->slow = true;
+        set_deadline(c);
+        if (role->slow)
+            role->slow(c);
+        return;
+    }
+    c->deadline = 0;
+    if (c->link.state == LINK_IDLE)
+        c->frame_left = 0;
+    else if (c->link.state == LINK_CONNECTING)
+        role->refused(c, ETIMEDOUT);
+    else
+        apply(c, link_event(&c->link, c->draining ? LINK_DELIVERED : LINK_TIMEOUT, NULL));
+    settle(ch);
+}
+
+void relay_tick(void) {
+    static long long looked;
+    long long now = timed ? loop_now() : 0;
+    bool look_now = now - looked >= LOOK_AGAIN;
+
+    if (!timed)
+        return;
+    if (look_now)
+        looked = now;
+    for (unsigned i = 0; i < high; i++) {
+        struct conn *c = &conns[i];
+
+        if (c->channel && c->deadline && c->deadline <= now)
+            expire(c);
+        if (c->channel && look_now && needs_look(c))
+            look(c);
+    }
+}
+
+bool relay_stop(void) {
+    bool owed = false;
+
+    for (unsigned i = 0; i < high; i++) {
+        struct conn *c = &conns[i];
+
+        if (!c->channel)
+            continue;
+        apply(c, link_event(&c->link, LINK_STOP, "the proxy was stopped"));
+        settle(c->channel);
+        owed |= c->channel && (c->todo || c->channel->owed_bytes);
+    }
+    return owed;
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sysfs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "channel.h"
+#include "fmt.h"
+#include "log.h"
+#include "loop.h"
+
+/* musl has no kernel headers: struct sockaddr_nl and two numbers of <linux/netlink.h>. */
+struct netlink_address {
+    sa_family_t family;
+    unsigned short pad;
+    unsigned pid, groups;
+};
+enum { NETLINK_UEVENTS = 15, KERNEL_GROUP = 1 };
+
+enum { PORT_NAME = 32, SYSFS_PATH = 128 };
+
+static int uevents = -1;
+static watch_fn *tell;
+
+int sysfs_read(const char *port, const char *file, char *line, size_t cap) {
+    char path[SYSFS_PATH];
+    ssize_t n;
+    int fd;
+
+    fmt_print(path, sizeof path, SYSFS_PORTS "/%s/%s", port, file);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    n = read(fd, line, cap - 1);
+    close(fd);
+    if (n < 0)
+        return -1;
+    line[n] = '\0';
+    line[strcspn(line, "\n")] = '\0';
+    return (int)strlen(line);
+}
+
+static void tell_port(const char *port, void *arg) {
+    char name[CHANNEL_NAME];
+
+    (void)arg;
+    if (sysfs_read(port, "name", name, sizeof name) > 0 && !strchr(name, '/'))
+        tell(name, true);
+}
+
+void sysfs_all(void) { watch_list(SYSFS_PORTS, true, tell_port, NULL); }
+
+struct search {
+    const char *name;
+    char *port;
+};
+
+static void match_port(const char *port, void *arg) {
+    struct search *s = arg;
+    char name[CHANNEL_NAME];
+
+    if (strlen(port) < PORT_NAME && sysfs_read(port, "name", name, sizeof name) > 0 && !strcmp(name, s->name))
+        strcpy(s->port, port);
+}
+
+/* Makes the device node from "major:minor" in sysfs. */
+static void make_node(const char *path, const char *port) {
+    char dev[24], *colon;
+    long major, minor;
+
+    if (sysfs_read(port, "dev", dev, sizeof dev) < 0 || !(colon = strchr(dev, ':')))
+        return;
+    *colon = '\0';
+    major = fmt_number(dev, 0, 4095);
+    minor = fmt_number(colon + 1, 0, 1048575);
+    if (major < 0 || minor < 0)
+        return;
+    if (mknod(path, S_IFCHR | 0600, makedev((unsigned)major, (unsigned)minor)))
+        log_msg(LOG_ERROR, "mknod %s: %m", path);
+    else
+        log_msg(LOG_INFO, "made the missing node %s", path);
+}
+
+const char *sysfs_path(const char *name) {
+    static char path[sizeof "/dev/" + PORT_NAME];
+    char port[PORT_NAME] = "";
+    struct stat st;
+
+    watch_list(SYSFS_PORTS, true, match_port, &(struct search){name, port});
+    if (!*port)
+        return NULL;
+    fmt_print(path, sizeof path, "/dev/%s", port);
+    if (stat(path, &st) && errno == ENOENT)
+        make_node(path, port);
+    return path;
+}
+
+static void forget_missing(void) {
+    for (unsigned i = 0; i < channel_count(); i++) {
+        struct channel *ch = channel_at(i);
+        char name[CHANNEL_NAME];
+
+        strcpy(name, ch->name);
+        if (*name && !sysfs_path(name))
+            tell(name, false);
+    }
+}
+
+/* A uevent is a header and NUL-ended fields in one datagram of at most 2 KiB; ours says SUBSYSTEM=virtio-ports. */
+static void on_uevent(void *arg, unsigned ready) {
+    static const char subsystem[] = "SUBSYSTEM=virtio-ports";
+    char event[2048];
+    struct netlink_address from = {0};
+    socklen_t length = sizeof from;
+    ssize_t n = recvfrom(uevents, event, sizeof event, 0, (struct sockaddr *)&from, &length);
+
+    (void)arg;
+    (void)ready;
+    if (n < 0 && errno != ENOBUFS)
+        return;
+    if (n >= 0 && (from.pid || !memmem(event, (size_t)n, subsystem, sizeof subsystem)))
+        return;
+    forget_missing();
+    sysfs_all();
+}
+
+void sysfs_start(watch_fn *fn) {
+    struct netlink_address us = {AF_NETLINK, 0, 0, KERNEL_GROUP};
+
+    tell = fn;
+    uevents = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_UEVENTS);
+    if (uevents < 0 || bind(uevents, (struct sockaddr *)&us, sizeof us))
+        log_msg(LOG_ERROR, "no kernel uevents, new ports will not be seen: %m");
+    else
+        loop_watch(uevents, LOOP_READ, on_uevent, NULL);
+    sysfs_all();
+}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "watch.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "channel.h"
+#include "fmt.h"
+#include "log.h"
+#include "loop.h"
+
+enum { MASK = IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR };
+enum { DIRECTORIES = 1 + (CONFIG_VIOS_PROXY_HOST ? CONFIG_HOST_CHANNELS : 0) };
+
+/* The root is directories[0], with the empty name. wd: -1 for a free slot, or while the root is missing. ancestor: the watch on the
+ * nearest directory above a missing root. */
+static struct directory {
+    int wd;
+    char name[CHANNEL_NAME];
+} directories[DIRECTORIES];
+static unsigned count;
+static int inotify = -1, ancestor = -1;
+static const char *root;
+static bool nested;
+static watch_fn *tell;
+
+static void enter(unsigned at);
+
+void watch_check(const char *path) {
+    struct stat st;
+    int fd;
+
+    if (strlen(path) > WATCH_PATH / 2)
+        errno = ENAMETOOLONG;
+    if (strlen(path) > WATCH_PATH / 2 || stat(path, &st))
+        log_fatal("Root path stat fail: %s: %m", path);
+    if (!S_ISDIR(st.st_mode))
+        log_fatal("Root path is not a directory: %s", path);
+    fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        log_fatal("Root path open error: %s: %m", path);
+    close(fd);
+}
+
+const char *watch_path(const char *name) {
+    static char path[WATCH_PATH];
+
+    fmt_print(path, sizeof path, "%s%s%s", root, *name ? "/" : "", name);
+    return path;
+}
+
+int watch_list(const char *directory, bool follow, void (*fn)(const char *name, void *arg), void *arg) {
+    _Alignas(struct dirent) char entries[1024];
+    int n, fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW));
+
+    if (fd < 0)
+        return -1;
+    while ((n = getdents(fd, (struct dirent *)entries, sizeof entries)) > 0)
+        for (int at = 0; at < n;) {
+            const struct dirent *entry = (const struct dirent *)(entries + at);
+
+            if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+                fn(entry->d_name, arg);
+            at += entry->d_reclen;
+        }
+    close(fd);
+    return n;
+}
+
+static int find(const char *name) {
+    for (unsigned i = 0; i < count; i++)
+        if (directories[i].wd >= 0 && !strcmp(directories[i].name, name))
+            return (int)i;
+    return -1;
+}
+
+static void add_directory(const char *name) {
+    unsigned at = 1;
+
+    if (find(name) >= 0)
+        return;
+    while (at < count && directories[at].wd >= 0)
+        at++;
+    if (at == DIRECTORIES) {
+        log_msg(LOG_ERROR, "%s: more than %d directories; it is left out", watch_path(name), DIRECTORIES - 1);
+        return;
+    }
+    if (at == count)
+        count++;
+    strcpy(directories[at].name, name);
+    enter(at);
+}
+
+/* A name in directory at has been seen. */
+static void consider(const char *base, void *arg) {
+    unsigned at = (unsigned)((struct directory *)arg - directories);
+    const char *parent = directories[at].name;
+    char name[CHANNEL_NAME];
+    struct stat st;
+
+    if (strlen(parent) + 1 + strlen(base) >= CHANNEL_NAME) {
+        log_msg(LOG_WARN, "channel %s%s%s: a name of more than %d bytes is left out", parent, *parent ? "/" : "", base,
+                CHANNEL_NAME - 1);
+        return;
+    }
+    fmt_print(name, sizeof name, "%s%s%s", parent, *parent ? "/" : "", base);
+    if ((nested ? lstat : stat)(watch_path(name), &st))
+        return;
+    if (nested && at == 0 && S_ISDIR(st.st_mode))
+        add_directory(name);
+    else if (S_ISSOCK(st.st_mode) || (!nested && S_ISCHR(st.st_mode)))
+        tell(name, true);
+}
+
+/* Begins to watch a directory, then looks at what is in it: nothing that comes meanwhile is missed. */
+static void enter(unsigned at) {
+    struct directory *d = &directories[at];
+
+    d->wd = inotify_add_watch(inotify, watch_path(d->name), MASK | (nested && at ? IN_DONT_FOLLOW : 0));
+    if (d->wd < 0 && at)
+        log_msg(LOG_ERROR, "cannot watch %s: %m", watch_path(d->name));
+    if (d->wd >= 0 && watch_list(watch_path(d->name), at == 0, consider, d))
+        log_msg(LOG_ERROR, "cannot read %s: %m", watch_path(d->name));
+}
+
+/* Watches the root, or what there is of the way to it. */
+static void enter_root(void) {
+    char above[WATCH_PATH];
+    char *slash;
+
+    enter(0);
+    if (directories[0].wd >= 0) {
+        if (ancestor >= 0)
+            inotify_rm_watch(inotify, ancestor);
+        ancestor = -1;
+        return;
+    }
+    fmt_print(above, sizeof above, "%s", root);
+    do {
+        slash = strrchr(above, '/');
+        strcpy(slash == above ? above + 1 : slash ? slash : above, slash ? "" : ".");
+        ancestor = inotify_add_watch(inotify, above, IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR);
+    } while (ancestor < 0 && slash && above[1]);
+}
+
+static void leave(unsigned at) {
+    if (directories[at].wd < 0)
+        return;
+    inotify_rm_watch(inotify, directories[at].wd);
+    directories[at].wd = -1;
+}
+
+static void leave_root(void) {
+    for (unsigned i = 0; i < count; i++)
+        leave(i);
+    tell("", false);
+    enter_root();
+}
+
+static void on_name(unsigned at, const char *base, bool there) {
+    const char *parent = directories[at].name;
+    char name[CHANNEL_NAME];
+    int below;
+
+    if (there) {
+        consider(base, &directories[at]);
+        return;
+    }
+    if (strlen(parent) + 1 + strlen(base) >= CHANNEL_NAME)
+        return;
+    fmt_print(name, sizeof name, "%s%s%s", parent, *parent ? "/" : "", base);
+    below = find(name);
+    if (at == 0 && below > 0)
+        leave((unsigned)below);
+    tell(name, false);
+}
+
+static void on_event(const struct inotify_event *e) {
+    if (e->mask & IN_Q_OVERFLOW) {
+        leave_root();
+        return;
+    }
+    if (e->wd == ancestor && directories[0].wd < 0) {
+        inotify_rm_watch(inotify, ancestor);
+        ancestor = -1;
+        enter_root();
+        return;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        if (directories[i].wd != e->wd)
+            continue;
+        if (e->len)
+            on_name(i, e->name, e->mask & (IN_CREATE | IN_MOVED_TO));
+        else if (i == 0)
+            leave_root();
+        else
+            leave(i);
+        return;
+    }
+}
+
+static void on_inotify(void *arg, unsigned ready) {
+    _Alignas(struct inotify_event) char events[2048];
+    ssize_t n = read(inotify, events, sizeof events);
+
+    (void)arg;
+    (void)ready;
+    for (ssize_t at = 0; at < n;) {
+        const struct inotify_event *e = (const struct inotify_event *)(events + at);
+
+        on_event(e);
+        at += (ssize_t)(sizeof *e + e->len);
+    }
+}
+
+void watch_start(const char *path, bool subdirectories, watch_fn *fn) {
+    root = path;
+    nested = subdirectories;
+    tell = fn;
+    count = 1;
+    directories[0].wd = -1;
+    inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    if (inotify < 0)
+        log_fatal("cannot watch %s: %m", path);
+    loop_watch(inotify, LOOP_READ, on_inotify, NULL);
+    enter_root();
+}
+
+void watch_name(const char *name) {
+    const char *slash = strrchr(name, '/');
+    char parent[CHANNEL_NAME];
+    int at;
+
+    fmt_print(parent, sizeof parent, "%.*s", slash ? (int)(slash - name) : 0, name);
+    at = find(parent);
+    if (at >= 0)
+        consider(slash ? slash + 1 : name, &directories[at]);
+}
+
+void watch_all(void) {
+    for (unsigned i = 0; i < count; i++)
+        if (directories[i].wd >= 0)
+            watch_list(watch_path(directories[i].name), i == 0, consider, &directories[i]);
+}

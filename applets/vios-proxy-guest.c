@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vios-proxy-guest: a service of the host on a local port of the guest, through virtio-serial ports. */
+#include "applets.h"
+#include "lib/guest.h"
+
+#if CONFIG_FEATURE_REJECT
+static bool reject;
+
+static void set_reject(const char *unused) {
+    (void)unused;
+    reject = true;
+}
+#else
+enum { reject = false };
+#endif
+
+static const struct opt options[] = {
+#if CONFIG_FEATURE_REJECT
+    {'r', NULL, "close a client at once when all channels are in use", set_reject},
+#endif
+    PROXY_OPT_ADDR("listen on this IPv4 or IPv6 address instead of 127.0.0.1")
+    PROXY_OPT_UNIX("listen on a unix socket instead of a port")
+    PROXY_OPT_GLOB("use the channels with these names (up to 8 times)")
+    PROXY_OPT_READY
+    {0},
+};
+
+static const struct opt_applet applet = {
+    "vios-proxy-guest",
+    "[options] [host_directory [service_port [log_level]]]",
+    "Listens on a local port and carries each client over a free virtio-serial\n"
+    "channel to vios-proxy-host, which connects it to a service on the host.\n"
+    "\n"
+    "  host_directory  where the channels are (" CONFIG_HOST_DIRECTORY ")\n"
+    "  service_port    where to listen, 1..65535 (5672)\n"
+    "  log_level       " LOG_LEVELS "\n",
+    options,
+    1,
+};
+
+int vios_proxy_guest_main(int argc, char **argv) {
+    int at = opt_parse(&applet, argc, argv, 3);
+    struct proxy_setup setup;
+
+    proxy_setup(&setup, CONFIG_HOST_DIRECTORY, argv + at, argc - at);
+    return guest_run(&setup, reject);
+}

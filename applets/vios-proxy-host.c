@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vios-proxy-host: connects the virtio-serial channels of many guests, none of them trusted, to a service of the host. */
+#include "applets.h"
+#include "lib/fmt.h"
+#include "lib/host.h"
+#include "lib/log.h"
+
+#if CONFIG_FEATURE_GUEST_LIMIT
+static unsigned limit;
+
+static void set_limit(const char *value) {
+    long n = fmt_number(value, 1, CONFIG_HOST_CONNECTIONS);
+
+    if (n < 0)
+        log_fatal("-m %s: a number in range 1..%d is needed", value, CONFIG_HOST_CONNECTIONS);
+    limit = (unsigned)n;
+}
+#else
+enum { limit = 0 };
+#endif
+
+static const struct opt options[] = {
+    PROXY_OPT_ADDR("the service's IPv4 or IPv6 address instead of 127.0.0.1")
+    PROXY_OPT_UNIX("the service is this unix socket instead of a port")
+    PROXY_OPT_GLOB("serve the channels with these names, guest/channel (up to 8 times)")
+#if CONFIG_FEATURE_GUEST_LIMIT
+    {'m', "N", "at most N connections of one guest at once", set_limit},
+#endif
+    PROXY_OPT_READY
+    {0},
+};
+
+static const struct opt_applet applet = {
+    "vios-proxy-host",
+    "[options] [guest_directory [service_port [log_level]]]",
+    "Serves the virtio-serial channels of many guests: connects each to a service\n"
+    "on this host when a vios-proxy-guest asks for it.\n"
+    "\n"
+    "  guest_directory  QEMU's sockets, or a directory of them for each guest\n"
+    "                   (" CONFIG_GUEST_DIRECTORY ")\n"
+    "  service_port     the service's port, 1..65535 (5672)\n"
+    "  log_level        " LOG_LEVELS "\n",
+    options,
+    1,
+};
+
+int vios_proxy_host_main(int argc, char **argv) {
+    int at = opt_parse(&applet, argc, argv, 3);
+    struct proxy_setup setup;
+
+    proxy_setup(&setup, CONFIG_GUEST_DIRECTORY, argv + at, argc - at);
+    return host_run(&setup, limit);
+}
