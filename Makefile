@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+# For GNU make, a C compiler for musl, and a POSIX shell with awk. "make help" lists the targets.
+
+VERSION = 0.3
+
+O = build
+PREFIX = /usr/local
+BINDIR = $(PREFIX)/bin
+MANDIR = $(PREFIX)/share/man
+KCONFIG_CONFIG ?= .config
+AWK = awk
+INSTALL = install
+STRIP = $(CROSS_COMPILE)strip
+
+export LC_ALL = C
+export CROSS_COMPILE KCONFIG_CONFIG
+MAKEFLAGS += --no-builtin-rules
+Q = $(if $(V),,@)
+
+CONFIG_TARGETS = defconfig allyesconfig allnoconfig randconfig olddefconfig savedefconfig oldconfig menuconfig nconfig
+NO_BUILD_TARGETS = $(CONFIG_TARGETS) clean distclean help check demo bench cost
+
+.PHONY: all install uninstall $(NO_BUILD_TARGETS) FORCE
+all: $(O)/vios
+
+# Several targets of which some change the configuration, or do not need one: one after another.
+ifneq ($(filter $(NO_BUILD_TARGETS),$(MAKECMDGOALS)),)
+ifneq ($(words $(MAKECMDGOALS)),1)
+ONE_BY_ONE = y
+endif
+endif
+
+ifdef ONE_BY_ONE
+.PHONY: one-by-one $(MAKECMDGOALS)
+$(MAKECMDGOALS): one-by-one ;
+one-by-one:
+	@set -e; for target in $(MAKECMDGOALS); do $(MAKE) $$target; done
+else
+
+# ---- configuration ----
+
+KCONFIG = $(AWK) -f applets/config/kconfig.awk
+DOTCONFIG = $(wildcard $(KCONFIG_CONFIG))
+
+# Read anew every time, rewritten only when it differs.
+$(O)/config.mk: FORCE
+	@mkdir -p $(O)
+	@$(KCONFIG) -v mode=build -v header=$(O)/config.h.new -v makefile=$@.new Kconfig $(DOTCONFIG)
+	@for f in $(O)/config.h $@; do cmp -s $$f.new $$f && rm $$f.new || mv $$f.new $$f; done
+
+$(O)/config.h: $(O)/config.mk ;
+
+defconfig allyesconfig allnoconfig randconfig olddefconfig:
+	@mkdir -p $(O)
+	@seed=$${KCONFIG_SEED:-$$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')}; \
+	[ $@ != randconfig ] || echo "KCONFIG_SEED=$$seed"; \
+	$(KCONFIG) -v mode=$@ -v seed=$$seed Kconfig $(DOTCONFIG) >$(O)/.config.new
+	@mv $(O)/.config.new $(KCONFIG_CONFIG)
+
+savedefconfig:
+	@mkdir -p $(O)
+	@$(KCONFIG) -v mode=$@ Kconfig $(DOTCONFIG) >$(O)/defconfig
+	@echo "$(O)/defconfig: what differs from the defaults"
+
+oldconfig menuconfig nconfig:
+	@AWK='$(AWK)' applets/config/edit $@ $(O) $(KCONFIG_CONFIG)
+
+# ---- the binary ----
+
+ifeq ($(filter $(NO_BUILD_TARGETS),$(MAKECMDGOALS)),)
+include $(O)/config.mk
+override CC := $(shell applets/config/find-cc $(if $(filter-out default undefined,$(origin CC)),'$(CC)'))
+endif
+
+SOURCES = vios.c $(APPLETS:%=applets/%.c) $(sort $(wildcard applets/lib/*.c))
+OBJECTS = $(SOURCES:%.c=$(O)/obj/%.o)
+
+WARNINGS = -Wall -Wextra -Wshadow -Wundef -Wmissing-prototypes -Wstrict-prototypes -Wconversion -Wwrite-strings -Wvla \
+	-Wpointer-arith -Wcast-align -Wformat=2 -Wdate-time $(if $(filter-out 0,$(WERROR)),-Werror)
+VIOS_CFLAGS = -std=c11 -D_GNU_SOURCE -DVIOS_VERSION='"$(VERSION)"' -include $(O)/config.h -Os -g -fno-pie -ffunction-sections \
+	-fdata-sections -fno-unwind-tables -fno-asynchronous-unwind-tables -ffile-prefix-map=$(CURDIR)=. $(WARNINGS)
+VIOS_LDFLAGS = -static -no-pie -Wl,--gc-sections -Wl,-z,noseparate-code -Wl,-z,norelro -Wl,--build-id=none
+
+COMPILE = $(CC) $(VIOS_CFLAGS) $(CPPFLAGS) $(CFLAGS)
+LINK = $(CC) $(VIOS_CFLAGS) $(CFLAGS) $(VIOS_LDFLAGS) $(LDFLAGS) -o $(O)/vios_unstripped $(OBJECTS)
+
+# What the objects and the binary are made with and from: a change rebuilds them.
+$(O)/commands: FORCE
+	$(if $(APPLETS),,$(error $(KCONFIG_CONFIG): at least one applet must be on))
+	$(if $(CC),,$(error no C compiler for musl: install musl-tools (Debian, Ubuntu), musl-gcc (Fedora) or musl (Arch), or set CC))
+	$(file >$@.new,$(COMPILE))$(file >>$@.new,$(LINK))
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+$(O)/obj/%.o: %.c $(O)/commands $(O)/config.h
+	@mkdir -p $(@D)
+	@$(if $(Q),echo "  CC      $<")
+	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
+
+$(O)/vios_unstripped: $(OBJECTS)
+	@$(if $(Q),echo "  LINK    $@")
+	$(Q)$(LINK)
+
+$(O)/vios: $(O)/vios_unstripped
+	@$(if $(Q),echo "  STRIP   $@")
+	$(Q)$(if $(filter-out n 0,$(SKIP_STRIP)),cp $< $@,$(STRIP) -s -R .comment -R '.note*' -o $@ $<)
+
+-include $(OBJECTS:.o=.d)
+
+# ---- installation ----
+
+PAGES = $(wildcard applets/vios.1 $(APPLETS:%=applets/%.1))
+
+install: all
+	$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1
+	$(INSTALL) -m 755 $(O)/vios $(DESTDIR)$(BINDIR)/vios
+	for applet in $(APPLETS); do ln -sf vios $(DESTDIR)$(BINDIR)/$$applet || exit; done
+	$(INSTALL) -m 644 $(PAGES) $(DESTDIR)$(MANDIR)/man1
+
+uninstall:
+	rm -f $(addprefix $(DESTDIR)$(BINDIR)/,vios $(APPLETS)) $(addprefix $(DESTDIR)$(MANDIR)/man1/,$(notdir $(PAGES)))
+
+clean:
+	rm -rf $(O)
+
+distclean: clean
+	rm -f $(KCONFIG_CONFIG)
+
+# ---- tests, measurements ----
+
+# tests/deps comes first: it may be what brings the compiler.
+check:
+	tests/deps
+	$(MAKE) all
+	BUILD=$(O) tests/run
+
+demo:
+	BUILD=$(O) tests/guest/demo
+
+bench:
+	BUILD=$(O) tests/bench/run
+
+cost:
+	applets/config/cost $(O)/cost
+
+help:
+	@cat applets/config/help
+
+endif
