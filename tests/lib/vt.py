@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the tests in Python share: cases, processes under test, waiting.
+
+    @case
+    def it_works(t): ...            # prints `ok it-works`
+
+    @case(table=[('one', 1), ('two', 2)])
+    def it_counts(t, n): ...        # prints `ok it-counts/one`, `ok it-counts/two`
+
+    if __name__ == '__main__':
+        main()
+
+t is a Test: a directory with a short path, random numbers from the seed, and an end for all that the case started. Arguments of the
+program choose cases by a part of their names; SEED repeats a run."""
+import contextlib
+import fcntl
+import os
+import pathlib
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+BUILD = (ROOT / os.environ.get('BUILD', 'build')).resolve()
+VIOS = BUILD / 'vios'
+GUEST, HOST = 'vios-proxy-guest', 'vios-proxy-host'
+DEADLINE = 20       # seconds; long after a condition should have come true: ends a hung test, decides nothing else
+CASE_DEADLINE = 60  # of a whole case
+
+SEED = os.environ.get('SEED') or str(random.SystemRandom().randrange(10**9))
+cases = []
+
+
+class Skip(Exception):
+    """The case cannot run here; the text says why."""
+
+
+class Late(AssertionError):
+    """A condition did not come true."""
+
+
+def case(function=None, table=None, deadline=CASE_DEADLINE):
+    def register(fn):
+        name = fn.__name__.replace('_', '-')
+        for row in table or [()]:
+            cases.append((f'{name}/{row[0]}' if row else name, fn, row[1:], deadline))
+        return fn
+    return register(function) if function else register
+
+
+def wait_until(condition, what='', timeout=DEADLINE):
+    """Waits until condition() is true, and returns its value."""
+    end = time.monotonic() + timeout
+    pause = 0.001
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise Late(f'waited {timeout} s for {what or "a condition"}')
+        time.sleep(pause)  # between two looks at the condition
+        pause = min(pause * 1.5, 0.05)
+
+
+def equal(got, wanted, what='value'):
+    assert got == wanted, f'{what}: {shorten(got)}, wanted {shorten(wanted)}'
+
+
+def shorten(value):
+    text = repr(value)
+    return text if len(text) < 200 else f'{text[:90]}...{text[-90:]} ({len(value)})'
+
+
+def free_port():
+    """A port that is free now, outside the range from which the kernel gives ports to clients."""
+    low = int(pathlib.Path('/proc/sys/net/ipv4/ip_local_port_range').read_text().split()[0])
+    while True:
+        port = random.SystemRandom().randrange(10000, max(low, 20000))
+        with socket.socket() as s, contextlib.suppress(OSError):
+            s.bind(('127.0.0.1', port))
+            return port
+
+
+def variant(name, **symbols):
+    """The binary built with these Kconfig values, the others at their defaults."""
+    out = BUILD / f'test-{name}'
+    out.mkdir(parents=True, exist_ok=True)
+    config = out / 'variant.config'
+    text = ''.join(f'CONFIG_{k}={v}\n' for k, v in symbols.items())
+    env = {k: v for k, v in os.environ.items() if k not in ('MAKEFLAGS', 'MFLAGS', 'MAKELEVEL', 'MAKEOVERRIDES')}
+    with open(out / 'lock', 'w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not config.exists() or config.read_text() != text:
+            config.write_text(text)
+        made = subprocess.run(['make', '-s', f'O={out}', f'KCONFIG_CONFIG={config}'], cwd=ROOT, env=env,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert made.returncode == 0, f'make {name}: {made.stdout}'
+    return out / 'vios'
+
+
+class Proc:
+    """A program under test; its stderr is collected line by line."""
+
+    def __init__(self, argv, **options):
+        self.lines, self.changed = [], threading.Condition()
+        self.popen = subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, **options)
+        self.pid = self.popen.pid
+        self.reader = threading.Thread(target=self._collect, daemon=True)
+        self.reader.start()
+
+    def _collect(self):
+        for line in self.popen.stderr:
+            with self.changed:
+                self.lines.append(line.decode(errors='backslashreplace').rstrip('\n'))
+                self.changed.notify_all()
+
+    @property
+    def log(self):
+        return '\n'.join(self.lines)
+
+    def count(self, pattern):
+        return sum(bool(re.search(pattern, line)) for line in list(self.lines))
+
+    def wait_log(self, pattern, times=1, timeout=DEADLINE):
+        """The line that is the given one of those which match."""
+        def found():
+            return [line for line in self.lines if re.search(pattern, line)]
+        with self.changed:
+            self.changed.wait_for(lambda: len(found()) >= times or not self.reader.is_alive(), timeout)
+        assert len(found()) >= times, f'log has no {pattern!r} ({times} times): {self.log}'
+        return found()[times - 1]
+
+    def wait(self, timeout=DEADLINE):
+        try:
+            status = self.popen.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise Late(f'process still runs after {timeout} s: {self.log}') from None
+        self.reader.join(DEADLINE)
+        return status
+
+    def signal(self, number):
+        self.popen.send_signal(number)
+
+    def stop(self, number=signal.SIGTERM):
+        """Ends it in order; the exit status."""
+        self.signal(number)
+        return self.wait()
+
+    def kill(self):
+        if self.popen.poll() is None:
+            self.popen.kill()
+        self.popen.wait()
+        self.reader.join(DEADLINE)
+        self.popen.stderr.close()
+
+    @property
+    def running(self):
+        return self.popen.poll() is None
+
+    def fds(self):
+        return len(os.listdir(f'/proc/{self.pid}/fd'))
+
+    def _number(self, file, key):
+        return int(re.search(rf'^{key}:\s+(\d+)', pathlib.Path(f'/proc/{self.pid}/{file}').read_text(), re.M)[1])
+
+    def wakeups(self):
+        return self._number('status', 'voluntary_ctxt_switches')
+
+    def pss(self):
+        """Proportional set size in KiB."""
+        return self._number('smaps_rollup', 'Pss')
+
+    def cpu(self):
+        """Processor time in seconds."""
+        fields = pathlib.Path(f'/proc/{self.pid}/stat').read_text().rpartition(')')[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+
+    def table(self):
+        """The lines of the status table that SIGUSR1 asks for, the totals last."""
+        start, before = len(self.lines), self.count('NOTICE: total')
+        self.signal(signal.SIGUSR1)
+        self.wait_log('NOTICE: total', before + 1)
+        return [line for line in self.lines[start:] if ': NOTICE: ' in line]
+
+
+def quiescent(*procs, window=0.4):
+    """Waits until these processes sleep, without a wake-up within the window: what was under way is over."""
+    def asleep():
+        before = [p.wakeups() for p in procs]
+        time.sleep(window)  # the window of the measurement
+        return before == [p.wakeups() for p in procs]
+    wait_until(asleep, 'a process that sleeps')
+
+
+class Test:
+    """One case's surroundings."""
+
+    def __init__(self, name):
+        self.name, self.rng, self.stack, self.procs = name, random.Random(f'{SEED} {name}'), contextlib.ExitStack(), []
+        self.binary = VIOS
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix='vt', dir='/tmp'))
+        if not os.environ.get('KEEP'):
+            self.stack.callback(shutil.rmtree, self.dir, ignore_errors=True)
+
+    def defer(self, function, *args):
+        self.stack.callback(function, *args)
+
+    def sub(self, name):
+        path = self.dir / name
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def run(self, *argv, **options):
+        """Starts a program."""
+        proc = Proc(argv, **options)
+        self.procs.append(proc)
+        self.defer(proc.kill)
+        return proc
+
+    def applet(self, name, *args, **options):
+        return self.run(self.binary, name, *args, **options)
+
+    def ready(self, name, *args, **options):
+        """Starts an applet, and waits until it says that it is ready."""
+        r, w = os.pipe()
+        try:
+            proc = self.applet(name, '-f', w, *args, pass_fds=(w,), **options)
+        finally:
+            os.close(w)
+        with os.fdopen(r, 'rb') as pipe:
+            if pipe.read() != b'\n':
+                raise AssertionError(f'{name} did not get ready: exit {proc.wait()}: {proc.log}')
+        return proc
+
+    def guest(self, *options, directory=None, port=None, level='INFO', **more):
+        """Starts vios-proxy-guest on a free port; proc.port is where it listens."""
+        port = port or free_port()
+        proc = self.ready(GUEST, *options, directory or self.sub('g'), port, level, **more)
+        proc.port = port
+        return proc
+
+    def host(self, port, *options, directory=None, level='INFO', **more):
+        """Starts vios-proxy-host for the service at this port."""
+        return self.ready(HOST, *options, directory or self.sub('h'), port, level, **more)
+
+    def show(self):
+        for proc in self.procs:
+            for line in proc.lines[-30:]:
+                print('#  ', line[:300], file=sys.stderr)
+
+
+def expired(*_):
+    raise Late('the case takes too long')
+
+
+def run(name, function, args, deadline):
+    """One case; true unless it fails."""
+    t = Test(name)
+    signal.alarm(deadline)
+    try:
+        with t.stack:
+            try:
+                function(t, *args)
+            except Skip:
+                raise
+            except BaseException:
+                signal.alarm(0)
+                for line in traceback.format_exc().splitlines():
+                    print('# ', line[:500], file=sys.stderr)
+                t.show()
+                raise
+            finally:
+                signal.alarm(0)
+    except Skip as why:
+        print(f'skip {name}: {why}', flush=True)
+    except Exception as why:
+        text = ' '.join(f'{type(why).__name__} {why}'.split())
+        print(f'not ok {name}: {text[:300]}', flush=True)
+        return False
+    else:
+        print(f'ok {name}', flush=True)
+    return True
+
+
+def main():
+    wanted = sys.argv[1:]
+    signal.signal(signal.SIGALRM, expired)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    print(f'# SEED={SEED}', flush=True)
+    good = True
+    for name, function, args, deadline in cases:
+        if not wanted or any(w in name for w in wanted):
+            good &= run(name, function, args, deadline)
+    sys.exit(not good)
