@@ -76,12 +76,14 @@ void channel_retry(long long now, void (*again)(struct channel *ch)) {
 }
 
 static int failed(struct channel *ch, const char *what, long long now) {
+    bool console = ch->port && errno == ENXIO; /* will never be a channel */
     int reason = errno;
 
-    channel_later(ch, now);
+    if (!console)
+        channel_later(ch, now);
     errno = reason;
     if (!ch->complained)
-        log_msg(LOG_ERROR, "%s %s: %m; trying again", what, ch->name);
+        log_msg(LOG_ERROR, "%s %s: %m; %s", what, ch->name, console ? "left alone" : "trying again");
     ch->complained = true;
     return -1;
 }

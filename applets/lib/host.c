@@ -21,12 +21,8 @@ static void on_refused(struct conn *c, int reason) {
     relay_refused(c, why);
 }
 
-/* The bytes of a channel's name that tell its guest: "guest/", or nothing for a channel right below the root. */
-static size_t guest_prefix(const char *name) {
-    const char *slash = strchr(name, '/');
-
-    return slash ? (size_t)(slash - name) + 1 : 0;
-}
+/* The bytes of a channel's name that tell its guest: "guest/", or all of it and its NUL for a channel right below the root. */
+static size_t guest_prefix(const char *name) { return strcspn(name, "/") + 1; }
 
 static void connect_service(struct conn *c) {
     const char *name = c->channel->name;

@@ -423,7 +423,9 @@ static void recycle(struct conn *c) {
     }
     c->link = (struct link){.role = (unsigned char)role->role};
     c->deadline = 0;
-    c->connecting = c->shut_due = c->shut = c->draining = c->slow = false;
+    c->connecting = c->shut_due = c->shut = c->draining = c->slow = c->suspect = false;
+    if (role->role == LINK_GUEST)
+        c->channel->decoder = (struct frame_decoder){0};
 }
 
 static void set_deadline(struct conn *c) {
@@ -647,12 +649,15 @@ long relay_timeout(void) {
 }
 
 /* A host that is attached leaves its port writable or unread; a port that is readable but not writable, with nothing owed, has
- * lost its host or is unplugged. virtio-serial.md, "select". */
+ * lost its host or is unplugged, unless its ring is just full: so it takes two looks. virtio-serial.md, "select". */
 static void look(struct conn *c) {
     struct channel *ch = c->channel;
 
-    if (!ch->owed_bytes && !c->todo && loop_peek(ch->fd) == LOOP_READ)
+    bool absent = !ch->owed_bytes && !c->todo && loop_peek(ch->fd) == LOOP_READ;
+
+    if (absent && c->suspect)
         lose(ch);
+    c->suspect = absent;
     settle(ch);
 }
 
