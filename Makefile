@@ -14,8 +14,9 @@ STRIP = $(CROSS_COMPILE)strip
 
 export LC_ALL = C
 export CROSS_COMPILE KCONFIG_CONFIG
-MAKEFLAGS += --no-builtin-rules
+MAKEFLAGS += --no-builtin-rules --no-print-directory
 Q = $(if $(V),,@)
+SHOW = @$(if $(V)$(findstring s,$(firstword -$(MAKEFLAGS))),:,printf '  %-8s%s\n')
 
 CONFIG_TARGETS = defconfig allyesconfig allnoconfig randconfig olddefconfig savedefconfig oldconfig menuconfig nconfig
 NO_BUILD_TARGETS = $(CONFIG_TARGETS) clean distclean help check demo bench cost
@@ -32,7 +33,8 @@ endif
 
 ifdef ONE_BY_ONE
 .PHONY: one-by-one $(MAKECMDGOALS)
-$(MAKECMDGOALS): one-by-one ;
+$(MAKECMDGOALS): one-by-one
+	@:
 one-by-one:
 	@set -e; for target in $(MAKECMDGOALS); do $(MAKE) $$target; done
 else
@@ -79,10 +81,13 @@ WARNINGS = -Wall -Wextra -Wshadow -Wundef -Wmissing-prototypes -Wstrict-prototyp
 	-Wpointer-arith -Wcast-align -Wformat=2 -Wdate-time $(if $(filter-out 0,$(WERROR)),-Werror)
 VIOS_CFLAGS = -std=c11 -D_GNU_SOURCE -DVIOS_VERSION='"$(VERSION)"' -include $(O)/config.h -Os -g -fno-pie -ffunction-sections \
 	-fdata-sections -fno-unwind-tables -fno-asynchronous-unwind-tables -ffile-prefix-map=$(CURDIR)=. $(WARNINGS)
-VIOS_LDFLAGS = -static -no-pie -Wl,--gc-sections -Wl,-z,noseparate-code -Wl,-z,norelro -Wl,--build-id=none
+# Of a 44 kB file, noseparate-code saves 6 kB, norelro and common-page-size 2 kB each (musl makes no use of relro in a static
+# program). LTO would save 1 %, and is not worth its time.
+VIOS_LDFLAGS = -static -no-pie -Wl,--gc-sections -Wl,--build-id=none -Wl,-z,noseparate-code -Wl,-z,norelro \
+	-Wl,-z,common-page-size=64
 
 COMPILE = $(CC) $(VIOS_CFLAGS) $(CPPFLAGS) $(CFLAGS)
-LINK = $(CC) $(VIOS_CFLAGS) $(CFLAGS) $(VIOS_LDFLAGS) $(LDFLAGS) -o $(O)/vios_unstripped $(OBJECTS)
+LINK = $(CC) $(CFLAGS) $(VIOS_LDFLAGS) $(LDFLAGS) -o $(O)/vios_unstripped $(OBJECTS)
 
 # What the objects and the binary are made with and from: a change rebuilds them.
 $(O)/commands: FORCE
@@ -93,15 +98,15 @@ $(O)/commands: FORCE
 
 $(O)/obj/%.o: %.c $(O)/commands $(O)/config.h
 	@mkdir -p $(@D)
-	@$(if $(Q),echo "  CC      $<")
+	$(SHOW) CC $<
 	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
 
 $(O)/vios_unstripped: $(OBJECTS)
-	@$(if $(Q),echo "  LINK    $@")
+	$(SHOW) LINK $@
 	$(Q)$(LINK)
 
 $(O)/vios: $(O)/vios_unstripped
-	@$(if $(Q),echo "  STRIP   $@")
+	$(SHOW) STRIP $@
 	$(Q)$(if $(filter-out n 0,$(SKIP_STRIP)),cp $< $@,$(STRIP) -s -R .comment -R '.note*' -o $@ $<)
 
 -include $(OBJECTS:.o=.d)
