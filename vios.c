@@ -76,7 +76,7 @@ static int list(void) {
 }
 
 static int usage(void) {
-    int status = say("usage: vios APPLET [ARGUMENT]...\n"
+    int status = say("Usage: vios APPLET [ARGUMENT]...\n"
                      "       vios --list | --help [APPLET] | --version\n"
                      "       vios --install [-s] DIRECTORY   link all applets there (-s: symbolic links)\n"
                      "       APPLET [ARGUMENT]...            by a link of that name\n"
@@ -162,7 +162,7 @@ static int dispatch(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
-    const char *name = argc ? base_name(argv[0]) : "vios";
+    const char *name = argc && *argv[0] ? base_name(argv[0]) : "vios";
     const struct applet *applet;
 
     if (*name == '-') /* a login shell's name */
