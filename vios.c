@@ -116,11 +116,15 @@ static bool is_link(const char *path, const char *self, bool symbolic) {
 
 static int install_one(const char *directory, const char *name, const char *self, bool symbolic) {
     char path[PATH_MAX];
+    int reason = 0;
 
     if (fmt_print(path, sizeof path, "%s/%s", directory, name) == sizeof path - 1)
-        errno = ENAMETOOLONG;
-    else if (!(symbolic ? symlink(self, path) : link(self, path)) || (errno == EEXIST && is_link(path, self, symbolic)))
+        reason = ENAMETOOLONG;
+    else if (symbolic ? symlink(self, path) : link(self, path))
+        reason = errno;
+    if (!reason || (reason == EEXIST && is_link(path, self, symbolic)))
         return EXIT_SUCCESS;
+    errno = reason;
     log_msg(LOG_ERROR, "install %s: %m", path);
     return EXIT_FAILURE;
 }
