@@ -32,6 +32,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = (ROOT / os.environ.get('BUILD', 'build')).resolve()
 VIOS = BUILD / 'vios'
 GUEST, HOST = 'vios-proxy-guest', 'vios-proxy-host'
+LEVELS = 'FATAL ALERT ERROR WARN NOTICE INFO DEBUG'.split()
 DEADLINE = 20       # seconds; long after a condition should have come true: ends a hung test, decides nothing else
 CASE_DEADLINE = 60  # of a whole case
 
@@ -146,12 +147,12 @@ class Proc:
         self.reader.join(DEADLINE)
         return status
 
-    def signal(self, number):
+    def send(self, number):
         self.popen.send_signal(number)
 
     def stop(self, number=signal.SIGTERM):
         """Ends it in order; the exit status."""
-        self.signal(number)
+        self.send(number)
         return self.wait()
 
     def kill(self):
@@ -186,7 +187,7 @@ class Proc:
     def table(self):
         """The lines of the status table that SIGUSR1 asks for, the totals last."""
         start, before = len(self.lines), self.count('NOTICE: total')
-        self.signal(signal.SIGUSR1)
+        self.send(signal.SIGUSR1)
         self.wait_log('NOTICE: total', before + 1)
         return [line for line in self.lines[start:] if ': NOTICE: ' in line]
 
