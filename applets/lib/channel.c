@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fmt.h"
 #include "log.h"
 #include "loop.h"
 #include "net.h"
@@ -37,7 +38,7 @@ struct channel *channel_add(const char *name, unsigned limit) {
     if (!ch)
         return NULL;
     *ch = (struct channel){.fd = -1};
-    strcpy(ch->name, name);
+    fmt_copy(ch->name, sizeof ch->name, name);
     return ch;
 }
 

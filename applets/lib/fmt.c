@@ -120,6 +120,13 @@ size_t fmt_print(char *dst, size_t cap, const char *f, ...) {
     return n;
 }
 
+void fmt_copy(char *dst, size_t cap, const char *text) {
+    size_t n = strnlen(text, cap - 1);
+
+    memmove(dst, text, n);
+    dst[n] = '\0';
+}
+
 long fmt_number(const char *s, long low, long high) {
     long v = 0;
 

@@ -11,6 +11,9 @@
 size_t fmt_print(char *dst, size_t cap, const char *f, ...) __attribute__((format(printf, 3, 4)));
 size_t fmt_vprint(char *dst, size_t cap, const char *f, va_list ap) __attribute__((format(printf, 3, 0)));
 
+/* Copies text, cut to cap - 1 bytes (cap >= 1), and ends it with NUL. */
+void fmt_copy(char *dst, size_t cap, const char *text);
+
 /* The value of a decimal number in low..high that is the whole of s, or -1: no sign, no blanks, no rest. */
 long fmt_number(const char *s, long low, long high);
 

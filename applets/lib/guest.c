@@ -22,6 +22,8 @@ static struct log_limit no_host, all_busy, accept_failed;
 
 static void review(void);
 
+static bool in_sysfs(void) { return CONFIG_FEATURE_SYSFS && from_sysfs; }
+
 /* ---- choosing ---- */
 
 static bool is_free(const struct channel *ch) {
@@ -98,7 +100,7 @@ static void move(struct conn *c) {
     if (guest_choose(&other, true) != GUEST_FREE || other == c->channel)
         return;
     log_msg(LOG_INFO, "%s: no answer: client %s goes to %s", c->channel->name, c->client, other->name);
-    strcpy(client, c->client);
+    fmt_copy(client, sizeof client, c->client);
     relay_open(other, relay_take(c), client, since);
 }
 
@@ -168,7 +170,7 @@ static bool is_foreign(const char *name) {
     char pattern[CHANNEL_NAME];
 
     while (*p) {
-        size_t n = strcspn(p, " ");
+        size_t n = (size_t)(strchrnul(p, ' ') - p);
 
         fmt_print(pattern, sizeof pattern, "%.*s", (int)n, p);
         if (n && fmt_glob(pattern, name))
@@ -184,10 +186,10 @@ static bool is_wanted(const char *name) {
     return !CONFIG_FEATURE_FOREIGN || !is_foreign(name);
 }
 
-static const char *path_of(const char *name) { return from_sysfs ? sysfs_path(name) : watch_path(name); }
+static const char *path_of(const char *name) { return in_sysfs() ? sysfs_path(name) : watch_path(name); }
 
 static void tell_again(const char *name) {
-    if (from_sysfs)
+    if (in_sysfs())
         sysfs_all();
     else if (name)
         watch_name(name);
@@ -218,7 +220,7 @@ int guest_run(const struct proxy_setup *setup, bool reject) {
 
     reject_when_busy = reject;
     from_sysfs = CONFIG_FEATURE_SYSFS && !setup->given && access(setup->directory, F_OK);
-    if (!from_sysfs)
+    if (!in_sysfs())
         watch_check(setup->directory);
     listener = net_listen(service);
     if (!loop_fits(listener))
@@ -228,11 +230,11 @@ int guest_run(const struct proxy_setup *setup, bool reject) {
         log_msg(LOG_WARN, "listening on %s, which is not a loopback address: others can use this service", service->text);
     relay_init(&role);
     proxy_init(&names);
-    if (from_sysfs)
+    if (in_sysfs())
         sysfs_start(proxy_name);
     else
         watch_start(setup->directory, false, proxy_name);
-    log_msg(LOG_INFO, "listening on %s, channels from %s", service->text, from_sysfs ? SYSFS_PORTS : setup->directory);
+    log_msg(LOG_INFO, "listening on %s, channels from %s", service->text, in_sysfs() ? SYSFS_PORTS : setup->directory);
     review();
     proxy_run(timer);
     if (CONFIG_FEATURE_UNIX && service->sa.any.sa_family == AF_UNIX)

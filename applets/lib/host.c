@@ -22,7 +22,7 @@ static void on_refused(struct conn *c, int reason) {
 }
 
 /* The bytes of a channel's name that tell its guest: "guest/", or all of it and its NUL for a channel right below the root. */
-static size_t guest_prefix(const char *name) { return strcspn(name, "/") + 1; }
+static size_t guest_prefix(const char *name) { return (size_t)(strchrnul(name, '/') - name) + 1; }
 
 static void connect_service(struct conn *c) {
     const char *name = c->channel->name;

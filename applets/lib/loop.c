@@ -3,9 +3,13 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/select.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "log.h"
 
@@ -16,8 +20,9 @@ static struct {
     void *arg;
 } owners[FD_SETSIZE];
 static int top; /* one more than the highest watched fd */
-static sigset_t outside;
-static volatile sig_atomic_t stopped, asked;
+static int signals = -1;
+static bool stopped, asked;
+static long long now; /* of this round, 0: not yet asked for */
 
 bool loop_fits(int fd) { return fd >= 0 && fd < FD_SETSIZE; }
 
@@ -51,29 +56,32 @@ void loop_watch(int fd, unsigned want, loop_fn *fn, void *arg) {
         top--;
 }
 
-static void on_signal(int number) {
-    if (number == SIGUSR1)
-        asked = 1;
+static void on_signals(void *arg, unsigned ready) {
+    struct signalfd_siginfo info;
+
+    (void)arg;
+    (void)ready;
+    if (read(signals, &info, sizeof info) != sizeof info)
+        return;
+    if (info.ssi_signo == SIGUSR1)
+        asked = true;
     else
-        stopped = 1;
+        stopped = true;
 }
 
 void loop_signals(void) {
-    struct sigaction action = {.sa_handler = on_signal};
     sigset_t ours;
 
     sigemptyset(&ours);
     sigaddset(&ours, SIGINT);
     sigaddset(&ours, SIGTERM);
     sigaddset(&ours, SIGUSR1);
-    sigprocmask(SIG_BLOCK, &ours, &outside);
-    sigdelset(&outside, SIGINT);
-    sigdelset(&outside, SIGTERM);
-    sigdelset(&outside, SIGUSR1);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGUSR1, &action, NULL);
-    signal(SIGPIPE, SIG_IGN);
+    signals = signalfd(-1, &ours, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (!loop_fits(signals))
+        log_fatal("no descriptor for signals: %m");
+    sigaddset(&ours, SIGPIPE); /* stays pending; write() says EPIPE */
+    sigprocmask(SIG_BLOCK, &ours, NULL);
+    loop_watch(signals, LOOP_READ, on_signals, NULL);
 }
 
 static void dispatch(void) {
@@ -93,12 +101,13 @@ static void dispatch(void) {
 }
 
 bool loop_wait(long ms) {
-    struct timespec t = {ms / 1000, ms % 1000 * 1000000};
+    struct timeval t = {ms / 1000, ms % 1000 * 1000};
     int n;
 
     read_ready = reads;
     write_ready = writes;
-    n = pselect(top, &read_ready, &write_ready, NULL, ms < 0 ? NULL : &t, &outside);
+    n = select(top, &read_ready, &write_ready, NULL, ms < 0 ? NULL : &t);
+    now = 0;
     if (n > 0)
         dispatch();
     if (n < 0 && errno != EINTR)
@@ -116,21 +125,31 @@ bool loop_asked(void) {
 }
 
 unsigned loop_peek(int fd) {
-    struct timespec none = {0, 0};
+    struct timeval none = {0, 0};
     fd_set r, w;
 
     FD_ZERO(&r);
     FD_ZERO(&w);
     set_bit(fd, true, &r);
     set_bit(fd, true, &w);
-    if (pselect(fd + 1, &r, &w, NULL, &none, NULL) <= 0)
+    if (select(fd + 1, &r, &w, NULL, &none) <= 0)
         return 0;
     return (has_bit(fd, &r) ? LOOP_READ : 0u) | (has_bit(fd, &w) ? LOOP_WRITE : 0u);
 }
 
+/* One system call a round at most. The vDSO would need none, but its code costs more than the few calls: nothing asks for the time while
+ * established connections are busy. */
 long long loop_now(void) {
-    struct timespec t;
+    struct {
+        long long seconds, nanoseconds;
+    } t;
 
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &t); /* no system call, whatever the clock source */
-    return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
+#ifdef SYS_clock_gettime64
+    enum { CLOCK_GETTIME = SYS_clock_gettime64 };
+#else
+    enum { CLOCK_GETTIME = SYS_clock_gettime };
+#endif
+    if (!now && !syscall(CLOCK_GETTIME, CLOCK_MONOTONIC_COARSE, &t))
+        now = t.seconds * 1000 + t.nanoseconds / 1000000;
+    return now;
 }

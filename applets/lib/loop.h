@@ -16,7 +16,7 @@ bool loop_fits(int fd);
 /* Watches fd for want (0: for nothing) and calls fn(arg, ready). fd must fit. Before fd is closed: want 0. */
 void loop_watch(int fd, unsigned want, loop_fn *fn, void *arg);
 
-/* Catches SIGINT, SIGTERM and SIGUSR1 (delivered only inside loop_wait()), ignores SIGPIPE. */
+/* From now on SIGINT, SIGTERM and SIGUSR1 are seen by loop_wait() only, and SIGPIPE by nobody. */
 void loop_signals(void);
 
 /* Waits at most ms milliseconds (-1: for ever) and calls what is ready. False if the time was over with nothing ready. A failing
@@ -30,7 +30,8 @@ bool loop_asked(void);
 /* Whether fd is ready for reading or writing now: a set of LOOP_READ, LOOP_WRITE. fd must fit. */
 unsigned loop_peek(int fd);
 
-/* Milliseconds of a clock that never goes back; a tick (1 to 10 ms) coarse. */
+/* Milliseconds of a clock that never goes back; a tick (1 to 10 ms) coarse, and the same until the next
+ * loop_wait(). */
 long long loop_now(void);
 
 #endif

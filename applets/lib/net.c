@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
@@ -30,16 +29,73 @@ static void describe(struct net_address *a) {
     fmt_print(a->text + n, sizeof a->text - n, "]:%u", ntohs(a->sa.in6.sin6_port));
 }
 
+/* Four decimal numbers of 0..255. */
+static bool parse_ipv4(const char *s, unsigned char *out) {
+    for (int i = 0; i < 4; i++) {
+        unsigned v = 0, digits = 0;
+
+        for (; *s >= '0' && *s <= '9' && v < 256; s++, digits++)
+            v = v * 10 + (unsigned)(*s - '0');
+        if (!digits || v > 255 || *s != (i < 3 ? '.' : '\0'))
+            return false;
+        s += i < 3;
+        out[i] = (unsigned char)v;
+    }
+    return true;
+}
+
+static int hex_digit(char c) {
+    const char *digits = "0123456789abcdef", *at = c ? strchr(digits, c | 0x20) : NULL;
+
+    return at && c >= '0' ? (int)(at - digits) : -1;
+}
+
+/* Eight groups of 1..4 hexadecimal digits; "::" once, for one or more groups of zeros. */
+static bool parse_ipv6(const char *s, unsigned char *out) {
+    unsigned char groups[16];
+    int n = 0, gap = -1;
+
+    if (s[0] == ':' && s[1] == ':')
+        s++;
+    else if (*s == ':')
+        return false;
+    while (*s) {
+        unsigned v = 0;
+        int digits = 0;
+
+        if (*s == ':' && gap >= 0)
+            return false;
+        if (*s == ':') {
+            gap = n;
+            s++;
+            continue;
+        }
+        for (; digits < 4 && hex_digit(*s) >= 0; s++, digits++)
+            v = v << 4 | (unsigned)hex_digit(*s);
+        if (!digits || n == 16 || (*s && *s++ != ':') || (s[-1] == ':' && !*s))
+            return false;
+        groups[n++] = (unsigned char)(v >> 8);
+        groups[n++] = (unsigned char)v;
+    }
+    if (gap < 0 ? n != 16 : n > 14)
+        return false;
+    memset(out, 0, 16);
+    memcpy(out, groups, (size_t)(gap < 0 ? n : gap));
+    if (gap >= 0)
+        memcpy(out + 16 - (n - gap), groups + gap, (size_t)(n - gap));
+    return true;
+}
+
 int net_literal(struct net_address *a, const char *literal, unsigned port) {
     *a = (struct net_address){0};
-    if (inet_pton(AF_INET, literal, &a->sa.in.sin_addr) == 1) {
+    if (parse_ipv4(literal, (unsigned char *)&a->sa.in.sin_addr)) {
         a->sa.in.sin_family = AF_INET;
         a->sa.in.sin_port = htons((uint16_t)port);
         a->length = sizeof a->sa.in;
         describe(a);
         return 0;
     }
-    if (!CONFIG_FEATURE_ADDR || inet_pton(AF_INET6, literal, &a->sa.in6.sin6_addr) != 1)
+    if (!CONFIG_FEATURE_ADDR || !parse_ipv6(literal, a->sa.in6.sin6_addr.s6_addr))
         return -1;
     a->sa.in6.sin6_family = AF_INET6;
     a->sa.in6.sin6_port = htons((uint16_t)port);
@@ -53,8 +109,8 @@ int net_path(struct net_address *a, const char *path) {
         return -1;
     *a = (struct net_address){.length = sizeof a->sa.un};
     a->sa.un.sun_family = AF_UNIX;
-    strcpy(a->sa.un.sun_path, path);
-    strcpy(a->text, path);
+    fmt_copy(a->sa.un.sun_path, sizeof a->sa.un.sun_path, path);
+    fmt_copy(a->text, sizeof a->text, path);
     return 0;
 }
 
@@ -149,7 +205,7 @@ int net_accept(int listener, char *client, unsigned cap) {
     no_delay(fd);
     if (a.sa.any.sa_family == AF_INET || a.sa.any.sa_family == AF_INET6)
         describe(&a);
-    fmt_print(client, cap, "%s", *a.text ? a.text : "unix");
+    fmt_copy(client, cap, *a.text ? a.text : "unix");
     return fd;
 }
 

@@ -126,7 +126,7 @@ void proxy_lost(struct channel *ch) {
             channel_later(ch, loop_now());
         return;
     }
-    strcpy(name, ch->name);
+    fmt_copy(name, sizeof name, ch->name);
     channel_forget(ch);
     names->again(left_out ? NULL : name);
     left_out = false;
@@ -205,7 +205,8 @@ void proxy_run(long (*timer)(void)) {
             wait = sooner(wait, timer());
         loop_wait(wait);
         relay_tick();
-        channel_retry(loop_now(), open_channel);
+        if (channel_retry_at())
+            channel_retry(loop_now(), open_channel);
         if (CONFIG_FEATURE_STATUS && loop_asked())
             log_table();
     }

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "fmt.h"
 #include "log.h"
 #include "loop.h"
 #include "net.h"
@@ -34,9 +35,6 @@ static struct log_limit losses; /* a lost host costs one message, however many c
 static void settle(struct channel *ch);
 static void on_local(void *arg, unsigned ready);
 
-static unsigned char *tx_of(const struct conn *c) { return tx_buffers[c - conns]; }
-static unsigned char *rx_of(const struct conn *c) { return rx_buffers[c - conns]; }
-
 /* ---- slots ---- */
 
 static struct conn *borrow(struct channel *ch) {
@@ -48,6 +46,8 @@ static struct conn *borrow(struct channel *ch) {
     c = &conns[i];
     memset(c, 0, offsetof(struct conn, text));
     c->channel = ch;
+    c->tx = tx_buffers[i];
+    c->rx = rx_buffers[i];
     c->fd = -1;
     c->link.role = (unsigned char)role->role;
     ch->conn = c;
@@ -108,7 +108,7 @@ static const char *explanation(const struct conn *c) {
 /* The bytes of the next frame in todo, in tx. Filler goes before a SYN, a bufferful at a time (guest rule 3). */
 static size_t encode_next(struct conn *c) {
     unsigned due = c->todo & -c->todo;
-    unsigned char *tx = tx_of(c);
+    unsigned char *tx = c->tx;
     size_t n;
 
     if (due == LINK_SEND_SYN && c->filler) {
@@ -143,7 +143,7 @@ static bool send_due(struct conn *c) {
         c->todo = 0;
     while (channel_flush(ch) == CHANNEL_DONE && c->todo) {
         any = true;
-        channel_write(ch, tx_of(c), encode_next(c));
+        channel_write(ch, c->tx, encode_next(c));
     }
     return any;
 }
@@ -177,7 +177,7 @@ static void log_end(struct conn *c, struct log_limit *limit, const char *how, co
     struct channel *ch = c->channel;
 
     if (CONFIG_FEATURE_STATUS && *why)
-        strncpy(ch->failure, why, sizeof ch->failure - 1);
+        fmt_copy(ch->failure, sizeof ch->failure, why);
     log_limited(limit, loop_now(), LOG_WARN, "%s: %s: %s%s%s", ch->name, c->client, how, *why ? ": " : "", why);
 }
 
@@ -205,13 +205,14 @@ static void apply(struct conn *c, unsigned actions) {
 }
 
 static void local_failed(struct conn *c) {
-    apply(c, link_event(&c->link, LINK_LOCAL_ERROR, strcpy(c->text, strerror(errno))));
+    fmt_copy(c->text, sizeof c->text, strerror(errno));
+    apply(c, link_event(&c->link, LINK_LOCAL_ERROR, c->text));
 }
 
 static bool transient(void) { return errno == EAGAIN || errno == EINTR; }
 
 static void read_local(struct conn *c) {
-    ssize_t n = read(c->fd, tx_of(c) + FRAME_HEADER, DATA_MAX);
+    ssize_t n = read(c->fd, c->tx + FRAME_HEADER, DATA_MAX);
 
     if (n < 0 && transient())
         return;
@@ -222,10 +223,10 @@ static void read_local(struct conn *c) {
     } else {
         struct frame f = {FRAME_DATA, c->link.tokens, (unsigned)n};
 
-        frame_encode(tx_of(c), &f);
+        frame_encode(c->tx, &f);
         c->channel->sent += (size_t)n;
         c->moved = true;
-        channel_write(c->channel, tx_of(c), FRAME_HEADER + (size_t)n);
+        channel_write(c->channel, c->tx, FRAME_HEADER + (size_t)n);
     }
 }
 
@@ -261,7 +262,7 @@ static bool deliver(struct conn *c) {
     bool any = c->head < c->tail;
 
     while (c->head < c->tail) {
-        ssize_t n = write(c->fd, rx_of(c) + c->head, c->tail - c->head);
+        ssize_t n = write(c->fd, c->rx + c->head, c->tail - c->head);
 
         if (n < 0 && transient())
             return false;
@@ -345,7 +346,7 @@ static void collect(struct conn *c) {
         n = c->frame_left;
     if (keep > n)
         keep = n;
-    memcpy(c->text + c->text_bytes, rx_of(c) + c->raw, keep);
+    memcpy(c->text + c->text_bytes, c->rx + c->raw, keep);
     c->text_bytes += keep;
     c->raw += n;
     c->frame_left -= n;
@@ -354,7 +355,7 @@ static void collect(struct conn *c) {
 }
 
 static void take_payload(struct conn *c, unsigned n) {
-    unsigned char *rx = rx_of(c);
+    unsigned char *rx = c->rx;
 
     if (c->head == c->tail)
         c->head = c->tail = c->raw;
@@ -366,7 +367,7 @@ static void take_payload(struct conn *c, unsigned n) {
 
 static void step(struct conn *c) {
     const char *prey = link_prey(&c->link);
-    const unsigned char *p = rx_of(c) + c->raw;
+    const unsigned char *p = c->rx + c->raw;
     size_t n = c->filled - c->raw, used;
     struct frame_decoder *d = &c->channel->decoder;
     enum frame_event event;
@@ -516,7 +517,7 @@ static void settle(struct channel *ch) {
 static void read_channel(struct channel *ch) {
     struct conn *c = ch->conn ? ch->conn : borrow(ch);
     size_t n;
-    enum channel_result result = channel_read(ch, rx_of(c) + c->filled, CONFIG_BUFFER_SIZE - c->filled, &n);
+    enum channel_result result = channel_read(ch, c->rx + c->filled, CONFIG_BUFFER_SIZE - c->filled, &n);
 
     c->filled += (unsigned)n;
     if (result == CHANNEL_DETACHED) {
@@ -567,7 +568,7 @@ void relay_open(struct channel *ch, int fd, const char *client, long long since)
     c->fd = fd;
     c->since = since;
     c->text[0] = '\0';
-    strncpy(c->client, client, RELAY_CLIENT - 1);
+    fmt_copy(c->client, sizeof c->client, client);
     c->filler = ch->aligned ? 0 : FRAME_FILLER_BYTES;
     ch->used = ++turn;
     ch->connections++;
@@ -600,8 +601,7 @@ void relay_connecting(struct conn *c, int fd, bool pending) {
 
 void relay_refused(struct conn *c, const char *why) {
     c->connecting = false;
-    memmove(c->text, why, strnlen(why, RELAY_TEXT) + 1);
-    c->text[RELAY_TEXT] = '\0';
+    fmt_copy(c->text, sizeof c->text, why);
     apply(c, link_event(&c->link, LINK_REFUSED, c->text));
 }
 

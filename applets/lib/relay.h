@@ -28,6 +28,7 @@ enum { RELAY_TEXT = 255, RELAY_CLIENT = 48 };
  * slow: (guest) the time after which the client may be moved is over. suspect: the last look found the port's host absent. */
 struct conn {
     struct channel *channel;
+    unsigned char *tx, *rx; /* CONFIG_BUFFER_SIZE bytes each */
     struct link link;
     int fd;
     bool connecting, shut_due, shut, draining, slow, suspect, moved;

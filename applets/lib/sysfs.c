@@ -41,7 +41,7 @@ int sysfs_read(const char *port, const char *file, char *line, size_t cap) {
     if (n < 0)
         return -1;
     line[n] = '\0';
-    line[strcspn(line, "\n")] = '\0';
+    *strchrnul(line, '\n') = '\0';
     return (int)strlen(line);
 }
 
@@ -65,7 +65,7 @@ static void match_port(const char *port, void *arg) {
     char name[CHANNEL_NAME];
 
     if (strlen(port) < PORT_NAME && sysfs_read(port, "name", name, sizeof name) > 0 && !strcmp(name, s->name))
-        strcpy(s->port, port);
+        fmt_copy(s->port, PORT_NAME, port);
 }
 
 /* Makes the device node from "major:minor" in sysfs. */
@@ -105,25 +105,33 @@ static void forget_missing(void) {
         struct channel *ch = channel_at(i);
         char name[CHANNEL_NAME];
 
-        strcpy(name, ch->name);
+        fmt_copy(name, sizeof name, ch->name);
         if (*name && !sysfs_path(name))
             tell(name, false);
     }
 }
 
-/* A uevent is a header and NUL-ended fields in one datagram of at most 2 KiB; ours says SUBSYSTEM=virtio-ports. */
+/* event has room for one byte more than its n. */
+static bool has_field(char *event, size_t n, const char *field) {
+    event[n] = '\0';
+    for (const char *p = event; p < event + n; p += strlen(p) + 1)
+        if (!strcmp(p, field))
+            return true;
+    return false;
+}
+
+/* A uevent is a header and NUL-ended fields in one datagram of at most 2 KiB. */
 static void on_uevent(void *arg, unsigned ready) {
-    static const char subsystem[] = "SUBSYSTEM=virtio-ports";
-    char event[2048];
+    char event[2048 + 1];
     struct netlink_address from = {0};
     socklen_t length = sizeof from;
-    ssize_t n = recvfrom(uevents, event, sizeof event, 0, (struct sockaddr *)&from, &length);
+    ssize_t n = recvfrom(uevents, event, sizeof event - 1, 0, (struct sockaddr *)&from, &length);
 
     (void)arg;
     (void)ready;
     if (n < 0 && errno != ENOBUFS)
         return;
-    if (n >= 0 && (from.pid || !memmem(event, (size_t)n, subsystem, sizeof subsystem)))
+    if (n >= 0 && (from.pid || !has_field(event, (size_t)n, "SUBSYSTEM=virtio-ports")))
         return;
     forget_missing();
     sysfs_all();

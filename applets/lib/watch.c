@@ -26,8 +26,11 @@ static struct directory {
 static unsigned count;
 static int inotify = -1, ancestor = -1;
 static const char *root;
-static bool nested;
+static bool subdirectories;
 static watch_fn *tell;
+
+/* Only the host proxy has directories in its root. */
+#define NESTED (CONFIG_VIOS_PROXY_HOST && subdirectories)
 
 static void enter(unsigned at);
 
@@ -82,6 +85,8 @@ static int find(const char *name) {
 static void add_directory(const char *name) {
     unsigned at = 1;
 
+    if (!NESTED)
+        return;
     if (find(name) >= 0)
         return;
     while (at < count && directories[at].wd >= 0)
@@ -92,7 +97,7 @@ static void add_directory(const char *name) {
     }
     if (at == count)
         count++;
-    strcpy(directories[at].name, name);
+    fmt_copy(directories[at].name, CHANNEL_NAME, name);
     enter(at);
 }
 
@@ -109,11 +114,11 @@ static void consider(const char *base, void *arg) {
         return;
     }
     fmt_print(name, sizeof name, "%s%s%s", parent, *parent ? "/" : "", base);
-    if ((nested ? lstat : stat)(watch_path(name), &st))
+    if ((NESTED ? lstat : stat)(watch_path(name), &st))
         return;
-    if (nested && at == 0 && S_ISDIR(st.st_mode))
+    if (NESTED && at == 0 && S_ISDIR(st.st_mode))
         add_directory(name);
-    else if (S_ISSOCK(st.st_mode) || (!nested && S_ISCHR(st.st_mode)))
+    else if (S_ISSOCK(st.st_mode) || (!NESTED && S_ISCHR(st.st_mode)))
         tell(name, true);
 }
 
@@ -121,7 +126,7 @@ static void consider(const char *base, void *arg) {
 static void enter(unsigned at) {
     struct directory *d = &directories[at];
 
-    d->wd = inotify_add_watch(inotify, watch_path(d->name), MASK | (nested && at ? IN_DONT_FOLLOW : 0));
+    d->wd = inotify_add_watch(inotify, watch_path(d->name), MASK | (NESTED && at ? IN_DONT_FOLLOW : 0));
     if (d->wd < 0 && at)
         log_msg(LOG_ERROR, "cannot watch %s: %m", watch_path(d->name));
     if (d->wd >= 0 && watch_list(watch_path(d->name), at == 0, consider, d))
@@ -143,7 +148,7 @@ static void enter_root(void) {
     fmt_print(above, sizeof above, "%s", root);
     do {
         slash = strrchr(above, '/');
-        strcpy(slash == above ? above + 1 : slash ? slash : above, slash ? "" : ".");
+        fmt_copy(slash == above ? above + 1 : slash ? slash : above, 2, slash ? "" : ".");
         ancestor = inotify_add_watch(inotify, above, IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR);
     } while (ancestor < 0 && slash && above[1]);
 }
@@ -218,9 +223,9 @@ static void on_inotify(void *arg, unsigned ready) {
     }
 }
 
-void watch_start(const char *path, bool subdirectories, watch_fn *fn) {
+void watch_start(const char *path, bool nested, watch_fn *fn) {
     root = path;
-    nested = subdirectories;
+    subdirectories = nested;
     tell = fn;
     count = 1;
     directories[0].wd = -1;
