@@ -84,7 +84,7 @@ VIOS_CFLAGS = -std=c11 -D_GNU_SOURCE -DVIOS_VERSION='"$(VERSION)"' -include $(O)
 # Of a 44 kB file, noseparate-code saves 6 kB, norelro and common-page-size 2 kB each (musl makes no use of relro in a static
 # program). LTO would save 1 %, and is not worth its time.
 VIOS_LDFLAGS = -static -no-pie -Wl,--gc-sections -Wl,--build-id=none -Wl,-z,noseparate-code -Wl,-z,norelro \
-	-Wl,-z,common-page-size=64
+	-Wl,-z,common-page-size=16
 
 COMPILE = $(CC) $(VIOS_CFLAGS) $(CPPFLAGS) $(CFLAGS)
 LINK = $(CC) $(CFLAGS) $(VIOS_LDFLAGS) $(LDFLAGS) -o $(O)/vios_unstripped $(OBJECTS)

@@ -198,13 +198,6 @@ function clamp(s, v,    l, h) {
     return v + 0 < l + 0 ? l : v + 0 > h + 0 ? h : v
 }
 
-function check_range(s, v) {
-    if (v == clamp(s, v))
-        return
-    where = place[s]
-    doubt("CONFIG_" s "=" v " is out of range " limit(low[s]) ".." limit(high[s]))
-}
-
 function choose_bool(s) {
     if (mode == "allyesconfig")
         return "y"
@@ -215,13 +208,17 @@ function choose_bool(s) {
     return s in given ? given[s] : preset[s]
 }
 
-function choose_int(s) {
+function choose_int(s,    v) {
+    v = clamp(s, preset[s])
     if (mode == "randconfig")
         return limit(low[s]) + random(limit(high[s]) - limit(low[s]) + 1)
     if (!(s in given))
-        return clamp(s, preset[s])
-    check_range(s, given[s])
-    return clamp(s, given[s])
+        return v
+    if (given[s] == clamp(s, given[s]))
+        return given[s]
+    where = place[s]
+    doubt("CONFIG_" s "=" given[s] " is out of range " limit(low[s]) ".." limit(high[s]))
+    return v
 }
 
 function is_met(s,    i, n, part) {
