@@ -28,12 +28,12 @@ struct conn;
  * it carries nothing.
  * retry: when to try to open it again, milliseconds of loop_now(); 0: no need to. backoff: the wait before that.
  * owed, owed_bytes: the part of a frame that is written but for these bytes. They stay valid until written or dropped.
- * stale: the tokens that were last answered by a RESET in LISTEN. conn: what it carries, or NULL.
+ * stale: the tokens that were last answered by a RESET in LISTEN; answered: in this turn. conn: what it carries, or NULL.
  * used: the turn of its last connection, for least recently used. silent: the last SYN was not answered. */
 struct channel {
     char name[CHANNEL_NAME];
     int fd;
-    bool port, attached, aligned, broken, gone, silent, complained;
+    bool port, attached, aligned, broken, gone, silent, answered, complained;
     unsigned backoff, used;
     long long retry;
     struct frame_decoder decoder;

@@ -45,13 +45,26 @@ enum frame_event frame_feed(struct frame_decoder *d, const unsigned char *p, siz
     return FRAME_MORE;
 }
 
+static int is_one_of(unsigned char c, const char *set) { return c && strchr(set, c); }
+
 /* Whether the bytes so far can begin a wanted header. */
 static int promising(const struct frame_decoder *d, const char *ctrls) {
     unsigned n = d->have;
 
     if (memcmp(d->head, magic, n < sizeof magic ? n : sizeof magic) != 0)
         return 0;
-    return n <= sizeof magic || (d->head[3] && strchr(ctrls, d->head[3]));
+    return n <= sizeof magic || is_one_of(d->head[3], ctrls);
+}
+
+/* The first place from at on where a wanted header, or the beginning of one, stands in the n bytes at p; n: nowhere. Junk made to look
+ * like headers costs no more than other junk. */
+static size_t skip_junk(const unsigned char *p, size_t at, size_t n, const char *ctrls) {
+    for (; at + sizeof magic < n; at++)
+        if (p[at] == magic[0] && p[at + 1] == magic[1] && p[at + 2] == magic[2] && is_one_of(p[at + 3], ctrls))
+            return at;
+    while (at < n && p[at] != magic[0])
+        at++;
+    return at;
 }
 
 /* Drops bytes from the front until the rest is promising (or empty). */
@@ -68,13 +81,10 @@ enum frame_event frame_hunt(struct frame_decoder *d, const unsigned char *p, siz
     if (d->have == FRAME_HEADER)
         return begin(d, f);
     while (*used < n) {
-        if (!d->have) {
-            const unsigned char *v = memchr(p + *used, magic[0], n - *used);
-
-            *used = v ? (size_t)(v - p) : n;
-            if (!v)
-                break;
-        }
+        if (!d->have)
+            *used = skip_junk(p, *used, n, ctrls);
+        if (*used == n)
+            break;
         d->head[d->have++] = p[(*used)++];
         refit(d, ctrls);
         if (d->have == FRAME_HEADER)

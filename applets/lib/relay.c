@@ -14,6 +14,8 @@
 
 /* A lost wake-up of a port, and a host that goes while its port is not read, are found by a look once in this many milliseconds. */
 enum { LOOK_AGAIN = 1000 };
+/* Bytes that an idle channel is read for in a turn: junk gets no more than its share. */
+enum { IDLE_READ = 4096 };
 enum { SPARE = RELAY_MAX };
 
 #define DATA_MAX (CONFIG_BUFFER_SIZE - FRAME_HEADER)
@@ -33,6 +35,8 @@ static unsigned long long dice;
 static struct log_limit losses; /* a lost host costs one message, however many connections it had */
 
 static void settle(struct channel *ch);
+static void apply(struct conn *c, unsigned actions);
+static void local_failed(struct conn *c);
 static void on_local(void *arg, unsigned ready);
 
 /* ---- slots ---- */
@@ -105,7 +109,28 @@ static const char *explanation(const struct conn *c) {
     return CONFIG_FEATURE_REASON && c->link.why && link_may_explain(&c->link) ? c->link.why : "";
 }
 
-/* The bytes of the next frame in todo, in tx. Filler goes before a SYN, a bufferful at a time (guest rule 3). */
+static bool transient(void) { return errno == EAGAIN || errno == EINTR; }
+
+/* Reads the TCP side into a DATA frame at tx + at: the frame's length, 0 if there is nothing to send. */
+static size_t read_local(struct conn *c, size_t at) {
+    ssize_t n = read(c->fd, c->tx + at + FRAME_HEADER, DATA_MAX - at);
+    struct frame f = {FRAME_DATA, c->link.tokens, (unsigned)n};
+
+    if (n <= 0) {
+        if (!n)
+            apply(c, link_event(&c->link, LINK_LOCAL_EOF, NULL));
+        else if (!transient())
+            local_failed(c);
+        return 0;
+    }
+    frame_encode(c->tx + at, &f);
+    c->channel->sent += (size_t)n;
+    c->moved = true;
+    return FRAME_HEADER + (size_t)n;
+}
+
+/* The bytes of the next frame in todo, in tx. Filler goes before a SYN, a bufferful at a time (guest rule 3). The client's first words,
+ * which have waited for the SYNACK, go out with the ACK. */
 static size_t encode_next(struct conn *c) {
     unsigned due = c->todo & -c->todo;
     unsigned char *tx = c->tx;
@@ -125,7 +150,8 @@ static size_t encode_next(struct conn *c) {
     case LINK_SEND_SYNACK:
         return encode(c, tx, FRAME_SYNACK, c->link.eos ? link_capabilities : "");
     case LINK_SEND_ACK:
-        return encode(c, tx, FRAME_ACK, "");
+        n = encode(c, tx, FRAME_ACK, "");
+        return n + (c->fd >= 0 ? read_local(c, n) : 0);
     case LINK_SEND_EOS:
         return encode(c, tx, FRAME_DATA, "");
     default:
@@ -198,8 +224,10 @@ static void apply(struct conn *c, unsigned actions) {
     } else {
         c->todo |= actions & LINK_SENDS;
     }
-    if (actions & LINK_CONNECT)
+    if (actions & LINK_CONNECT) {
+        c->spent = true;
         role->connect(c);
+    }
     if (l->state == LINK_OVER && c->fd >= 0)
         close_local(c, actions & LINK_ABORT);
 }
@@ -207,27 +235,6 @@ static void apply(struct conn *c, unsigned actions) {
 static void local_failed(struct conn *c) {
     fmt_copy(c->text, sizeof c->text, strerror(errno));
     apply(c, link_event(&c->link, LINK_LOCAL_ERROR, c->text));
-}
-
-static bool transient(void) { return errno == EAGAIN || errno == EINTR; }
-
-static void read_local(struct conn *c) {
-    ssize_t n = read(c->fd, c->tx + FRAME_HEADER, DATA_MAX);
-
-    if (n < 0 && transient())
-        return;
-    if (n < 0) {
-        local_failed(c);
-    } else if (!n) {
-        apply(c, link_event(&c->link, LINK_LOCAL_EOF, NULL));
-    } else {
-        struct frame f = {FRAME_DATA, c->link.tokens, (unsigned)n};
-
-        frame_encode(c->tx, &f);
-        c->channel->sent += (size_t)n;
-        c->moved = true;
-        channel_write(c->channel, c->tx, FRAME_HEADER + (size_t)n);
-    }
 }
 
 /* CLOSING, orderly: the other side is told, and its last words are thrown away until it ends too. */
@@ -282,10 +289,12 @@ static bool deliver(struct conn *c) {
 
 /* ---- from the channel ---- */
 
-/* A DATA or ACK for a connection that this process never had: once for each token pair, a RESET. Host rule 1. */
+/* A DATA or ACK for a connection that this process never had: once for each token pair, a RESET. Host rule 1. A guest that makes up
+ * token pairs gets one answer for each read. */
 static void answer_stale(struct channel *ch, struct frame *f) {
-    if (role->role != LINK_HOST || f->ctrl == FRAME_SYN || frame_same(&f->tokens, &ch->stale))
+    if (role->role != LINK_HOST || f->ctrl == FRAME_SYN || ch->answered || frame_same(&f->tokens, &ch->stale))
         return;
+    ch->answered = true;
     ch->stale = f->tokens;
     f->ctrl = FRAME_RESET;
     ch->resets++;
@@ -383,9 +392,9 @@ static void step(struct conn *c) {
         apply(c, link_event(&c->link, LINK_BAD, NULL));
 }
 
-/* Whether the bytes from the channel may be looked at now. */
+/* Whether the bytes from the channel may be looked at now. A storm of SYNs gets one connect a turn. */
 static bool may_parse(const struct conn *c) {
-    return c->link.state < LINK_CLOSING && !(c->link.state == LINK_IDLE && c->channel->owed_bytes);
+    return c->link.state < LINK_CLOSING && !(c->link.state == LINK_IDLE && (c->spent || c->channel->owed_bytes));
 }
 
 static bool parse(struct conn *c) {
@@ -516,9 +525,13 @@ static void settle(struct channel *ch) {
 
 static void read_channel(struct channel *ch) {
     struct conn *c = ch->conn ? ch->conn : borrow(ch);
-    size_t n;
-    enum channel_result result = channel_read(ch, c->rx + c->filled, CONFIG_BUFFER_SIZE - c->filled, &n);
+    size_t n, room = CONFIG_BUFFER_SIZE - c->filled;
+    enum channel_result result;
 
+    if (c->link.state == LINK_IDLE && room > IDLE_READ)
+        room = IDLE_READ;
+    result = channel_read(ch, c->rx + c->filled, room, &n);
+    c->spent = ch->answered = false;
     c->filled += (unsigned)n;
     if (result == CHANNEL_DETACHED) {
         parse(c);
@@ -551,7 +564,7 @@ static void on_local(void *arg, unsigned ready) {
     } else if (c->draining) {
         drain_local(c);
     } else if ((ready & LOOP_READ) && may_send_data(c)) {
-        read_local(c);
+        channel_write(c->channel, c->tx, read_local(c, 0));
     }
     settle(c->channel);
 }
@@ -634,8 +647,10 @@ long relay_timeout(void) {
             continue;
         if (c->deadline && (next < 0 || c->deadline < next))
             next = c->deadline;
-        if (needs_look(c))
+        if (needs_look(c) && wait < 0)
             wait = LOOK_AGAIN;
+        if (c->spent && c->raw < c->filled && c->link.state == LINK_IDLE)
+            wait = 0;
     }
     if (next >= 0) {
         next -= loop_now();
@@ -697,6 +712,10 @@ void relay_tick(void) {
             expire(c);
         if (c->channel && look_now && needs_look(c))
             look(c);
+        if (c->channel && c->spent) {
+            c->spent = false;
+            settle(c->channel);
+        }
     }
 }
 
