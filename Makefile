@@ -78,7 +78,7 @@ SOURCES = vios.c $(APPLETS:%=applets/%.c) $(sort $(wildcard applets/lib/*.c))
 OBJECTS = $(SOURCES:%.c=$(O)/obj/%.o)
 
 WARNINGS = -Wall -Wextra -Wshadow -Wundef -Wmissing-prototypes -Wstrict-prototypes -Wconversion -Wwrite-strings -Wvla \
-	-Wpointer-arith -Wcast-align -Wformat=2 -Wdate-time $(if $(filter-out 0,$(WERROR)),-Werror)
+	-Wpointer-arith -Wcast-align -Wformat-security -Wdate-time $(if $(filter-out 0,$(WERROR)),-Werror)
 VIOS_CFLAGS = -std=c11 -D_GNU_SOURCE -DVIOS_VERSION='"$(VERSION)"' -include $(O)/config.h -Os -g -fno-pie -ffunction-sections \
 	-fdata-sections -fno-unwind-tables -fno-asynchronous-unwind-tables -ffile-prefix-map=$(CURDIR)=. $(WARNINGS)
 # Of a 44 kB file, noseparate-code saves 6 kB, norelro and common-page-size 2 kB each (musl makes no use of relro in a static
@@ -132,16 +132,20 @@ distclean: clean
 
 # ---- tests, measurements ----
 
-# tests/deps comes first: it may be what brings the compiler.
+# tests/deps comes before the build: it may be what brings the compiler.
 check:
-	tests/deps
+	BUILD=$(O) tests/deps check
 	$(MAKE) all
 	BUILD=$(O) tests/run
 
 demo:
+	BUILD=$(O) tests/deps demo
+	$(MAKE) all
 	BUILD=$(O) tests/guest/demo
 
 bench:
+	BUILD=$(O) tests/deps demo
+	$(MAKE) all
 	BUILD=$(O) tests/bench/run
 
 cost:
