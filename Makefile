@@ -124,6 +124,8 @@ install: all
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(BINDIR)/,vios $(APPLETS)) $(addprefix $(DESTDIR)$(MANDIR)/man1/,$(notdir $(PAGES)))
 
+include applets/initramfs/initramfs.mk
+
 clean:
 	rm -rf $(O)
 

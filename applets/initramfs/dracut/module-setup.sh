@@ -1,0 +1,31 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# dracut's module: vios-proxy-guest in the initramfs. Taken only if it is asked for: add_dracutmodules+=" vios ".
+
+check() {
+    [[ -x @BINDIR@/vios ]] || return 1
+    return 255
+}
+
+depends() {
+    return 0
+}
+
+installkernel() {
+    hostonly='' instmods virtio_pci virtio_mmio virtio_console
+}
+
+install() {
+    local applet
+
+    inst_multiple mkdir readlink rm sh sleep
+    inst_simple @BINDIR@/vios /usr/bin/vios
+    for applet in $(@BINDIR@/vios --list); do
+        ln -sfn vios "$initdir/usr/bin/$applet"
+    done
+    inst_simple @LIBDIR@/initramfs /usr/lib/vios/initramfs
+    [[ ! -e /etc/vios/initramfs.conf ]] || inst_simple /etc/vios/initramfs.conf /etc/vios/initramfs.conf
+    # shellcheck disable=SC2154
+    inst_hook pre-trigger 10 "$moddir/start.sh"
+    inst_hook cleanup 90 "$moddir/stop.sh"
+}

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+# Included by the Makefile: vios in initramfs and under supervisors, and what distributions need. applets/initramfs/install
+# says what there is.
+
+LIBDIR = $(PREFIX)/lib/vios
+SYSTEM = auto
+SUPERVISOR = auto
+
+INTEGRATE = DESTDIR='$(DESTDIR)' BINDIR='$(BINDIR)' LIBDIR='$(LIBDIR)' VIOS='$(abspath $(O)/vios)' applets/initramfs/install
+
+.PHONY: install-initramfs install-service uninstall-initramfs uninstall-service dist deb
+
+install-initramfs: install
+	@$(INTEGRATE) $(SYSTEM:auto=initramfs)
+
+install-service: install
+	@$(INTEGRATE) $(SUPERVISOR:auto=service)
+
+uninstall-initramfs:
+	@$(INTEGRATE) -r $(SYSTEM:auto=initramfs)
+
+uninstall-service:
+	@$(INTEGRATE) -r $(SUPERVISOR:auto=service)
+
+# What is committed, always the same bytes: the times are the commit's, or SOURCE_DATE_EPOCH.
+dist:
+	@mkdir -p $(O)
+	@set -e; epoch=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)}; \
+	git ls-files | tar -cT - --format=ustar --sort=name --mtime=@$$epoch --owner=root:0 --group=root:0 --mode=u=rwX,go=rX \
+		--transform='s|^|vios-$(VERSION)/|S' | gzip -9n >$(O)/vios-$(VERSION).tar.gz
+	@echo $(O)/vios-$(VERSION).tar.gz
+
+deb: all
+	@VIOS='$(abspath $(O)/vios)' O='$(abspath $(O))' MAKE='$(MAKE)' applets/initramfs/debian/build $(VERSION)
