@@ -95,4 +95,10 @@ enum frame_event frame_hunt(struct frame_decoder *d, const unsigned char *p, siz
 
 void frame_skip(struct frame_decoder *d) { d->left = 0; }
 
+void frame_reject(struct frame_decoder *d) {
+    d->left = 0;
+    d->have = FRAME_HEADER - 1;
+    memmove(d->head, d->head + 1, FRAME_HEADER - 1);
+}
+
 int frame_same(const struct frame_tokens *a, const struct frame_tokens *b) { return !memcmp(a, b, sizeof *a); }

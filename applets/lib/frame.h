@@ -54,13 +54,16 @@ void frame_encode(unsigned char out[FRAME_HEADER], const struct frame *f);
 /* The next event in the n bytes at p; *used of them (0..n) belong to it. Call again with the rest until FRAME_MORE. */
 enum frame_event frame_feed(struct frame_decoder *d, const unsigned char *p, size_t n, size_t *used, struct frame *f);
 
-/* Skips to the next header whose ctrl is in the string ctrls: FRAME_BEGIN, then FRAME_PAYLOAD for its payload by frame_feed() if the caller wants it, or
- * frame_skip() to hunt in the payload too; else FRAME_MORE. */
+/* Skips to the next header whose ctrl is in the string ctrls: FRAME_BEGIN, else FRAME_MORE. After FRAME_BEGIN: frame_skip() if the
+ * caller takes the payload itself, frame_reject() if it does not want this frame. */
 enum frame_event frame_hunt(struct frame_decoder *d, const unsigned char *p, size_t n, size_t *used, struct frame *f,
                             const char *ctrls);
 
-/* Forgets the payload that is still to come, for a hunt. */
+/* The next byte begins a header (or is where the hunt goes on): the payload that is still to come is not the decoder's. */
 void frame_skip(struct frame_decoder *d);
+
+/* The header that was just hunted is junk: the hunt goes on at its second byte, for the wanted one may begin in it. */
+void frame_reject(struct frame_decoder *d);
 
 /* Whether a and b name the same connection. */
 int frame_same(const struct frame_tokens *a, const struct frame_tokens *b);

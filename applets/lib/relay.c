@@ -313,6 +313,9 @@ static void dispatch(struct conn *c, const struct frame *f) {
     unsigned before = c->link.state, actions;
 
     c->text[c->text_bytes] = '\0';
+    for (unsigned i = 0; i < c->text_bytes; i++)
+        if (c->text[i] < ' ' || c->text[i] > '~')
+            c->text[i] = '?';
     actions = link_frame(&c->link, f, c->text, c->text_bytes);
     if (before == LINK_SYN_SENT && c->link.answered) {
         ch->aligned = true;
@@ -332,7 +335,7 @@ static void begin(struct conn *c, struct frame *f, bool hunted) {
 
     c->text_bytes = 0;
     if (hunted && !link_concerns(&c->link, f)) {
-        frame_skip(&ch->decoder);
+        frame_reject(&ch->decoder);
         answer_stale(ch, f);
     } else if (c == &conns[SPARE]) {
         frame_skip(&ch->decoder);
