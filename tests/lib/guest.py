@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real guest: boots QEMU (emulated, so that it runs anywhere) with virtio-serial ports, and runs commands in it.
+
+    g = Guest(ports=3)                    # boots, about 2 s; close() or `with` ends it
+    status, output = g.run('ls -l /dev/virtio-ports')
+    job = g.spawn('exec /bin/vios-proxy-guest -f 1')
+    job.wait_output(rb'^\n')
+    g.unplug(1); g.plug(1); g.qmp('query-chardev'); g.sockets[1]
+
+Its channels are the sockets in g.root/NAME/, so that g.root is a guest_directory for vios-proxy-host. What is on its console is in
+g.console. Commands go over a second serial line, not over virtio, to tests/guest/agent.c."""
+import contextlib
+import fcntl
+import json
+import os
+import pathlib
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+from signal import SIGKILL, SIGTERM
+
+from vt import BUILD, DEADLINE, ROOT, VIOS, Late, wait_until
+
+BOOT_DEADLINE = 90
+WORDS = 'console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable no_timer_check nokaslr'
+
+
+def compile_c(source):
+    """A static program for tests, on this host and in guests, built when it is older than its source."""
+    source = ROOT / source
+    program = BUILD / 'tests' / source.stem
+    program.parent.mkdir(parents=True, exist_ok=True)
+    with open(f'{program}.lock', 'w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
+            cc = subprocess.run([ROOT / 'applets/config/find-cc'], stdout=subprocess.PIPE, text=True).stdout.split()
+            subprocess.run([*cc, '-std=gnu11', '-O2', '-Wall', '-Wextra', '-static', '-o', f'{program}.new', source], check=True)
+            os.replace(f'{program}.new', program)
+    return program
+
+
+def peer():
+    return compile_c('tests/lib/peer.c')
+
+
+class QMPError(AssertionError):
+    """QEMU refused a command."""
+
+
+class Job:
+    """A command in the guest. output is what it has written so far, both stdout and stderr."""
+
+    def __init__(self, guest, number, command):
+        self.guest, self.number, self.command = guest, number, command
+        self.output, self.status, self.changed = b'', None, threading.Condition()
+
+    @property
+    def text(self):
+        return self.output.decode(errors='backslashreplace')
+
+    @property
+    def running(self):
+        return self.status is None and self.guest.alive
+
+    def _until(self, condition, what, timeout):
+        with self.changed:
+            self.changed.wait_for(lambda: condition() or not self.running, timeout)
+            if not condition():
+                how = 'ended before' if self.status is not None else 'no' if self.guest.alive else 'the guest died before'
+                raise Late(f'guest: {self.command[:200]}: {how} {what}: {self.text[-2000:]}')
+
+    def wait(self, timeout=DEADLINE):
+        """Its exit status; 256 + the signal that ended it."""
+        self._until(lambda: self.status is not None, f'end within {timeout} s', timeout)
+        return self.status
+
+    def wait_output(self, pattern, times=1, timeout=DEADLINE):
+        """The match (the one of that number) of a pattern, where ^ and $ are those of a line, in the output."""
+        def found():
+            return list(re.finditer(pattern, self.output, re.M))
+        self._until(lambda: len(found()) >= times, f'{pattern!r} ({times} times)', timeout)
+        return found()[times - 1]
+
+    def signal(self, number):
+        if self.running:
+            self.guest.send(b'kill %d %d\n' % (self.number, number))
+
+    def stop(self, number=SIGTERM):
+        self.signal(number)
+        return self.wait()
+
+    def kill(self):
+        return self.stop(SIGKILL)
+
+
+class Guest:
+    """ports: how many; names: of the ports (default vios.0...); links: whether there are /dev/virtio-ports/NAME, as with udev;
+    devices: more arguments for QEMU; files: {path in the guest: file on the host}, beside those of tests/guest/build."""
+
+    def __init__(self, ports=3, names=None, links=True, devices=(), files=None, binary=VIOS, name='guest', root=None, memory=192):
+        self.stack = contextlib.ExitStack()
+        self.jobs, self.next, self.alive, self.lock = {}, 1, True, threading.Lock()
+        self.names = list(names or (f'vios.{i}' for i in range(ports)))
+        try:
+            self.dir = pathlib.Path(tempfile.mkdtemp(prefix='vg', dir='/tmp'))
+            self.stack.callback(shutil.rmtree, self.dir, ignore_errors=True)
+            self.root = pathlib.Path(root or self.dir / 'h')
+            (self.root / name).mkdir(parents=True)
+            self.sockets = [self.root / name / f'{i}.sock' for i in range(len(self.names))]
+            self._build(binary, files or {})
+            self._start(links, devices, memory)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    # ---- commands in the guest ----
+
+    def run(self, command, timeout=DEADLINE):
+        """Runs a shell command to its end: its status, and what it wrote."""
+        job = self.spawn(command)
+        try:
+            return job.wait(timeout), job.text
+        finally:
+            job.signal(SIGKILL)
+
+    def check(self, command, timeout=DEADLINE):
+        """What the command wrote; it must succeed."""
+        status, text = self.run(command, timeout)
+        assert status == 0, f'guest: {command[:200]}: status {status}: {text[-2000:]}'
+        return text
+
+    def spawn(self, command):
+        """Starts a shell command. With `exec` in front a signal reaches the program itself."""
+        data = command.encode()
+        with self.lock:
+            job = self.jobs[self.next] = Job(self, self.next, command)
+            self.next += 1
+        self.send(b'run %d %d\n%s' % (job.number, len(data), data))
+        return job
+
+    def send(self, data):
+        with self.lock:
+            self.control.sendall(data)
+
+    # ---- its ports ----
+
+    def plug(self, i, name=None):
+        """Adds port i again, and waits until the guest has it."""
+        self.names[i] = name or self.names[i]
+        port = {'driver': 'virtserialport', 'bus': 'vs.0', 'id': f'port{i}', 'chardev': f'channel{i}', 'name': self.names[i], 'nr': i + 1}
+
+        def add():  # QEMU lets go of an unplugged port's chardev a little later
+            with contextlib.suppress(QMPError):
+                self.qmp('device_add', **port)
+                return True
+        wait_until(add, f'QEMU to add {port}')
+        self.wait_port(i)
+
+    def unplug(self, i):
+        """Takes port i away, and waits until the guest has noticed."""
+        self.qmp('device_del', id=f'port{i}')
+        self.wait_port(i, False)
+
+    def wait_port(self, i, there=True):
+        test = f'[ -L /dev/virtio-ports/{self.names[i]} ]' if self.links else f'grep -qsx {self.names[i]} /sys/class/virtio-ports/*/name'
+        self.check(f'{"until" if there else "while"} {test}; do usleep 10000; done')
+
+    def qmp(self, command, **arguments):
+        """What QEMU returns for the command."""
+        with self.lock:
+            self.monitor.write(json.dumps({'execute': command, 'arguments': arguments}).encode() + b'\n')
+            self.monitor.flush()
+            while True:
+                reply = json.loads(self.monitor.readline())
+                if 'error' in reply:
+                    raise QMPError(f'{command}: {reply["error"]["desc"]}')
+                if 'return' in reply:
+                    return reply['return']
+
+    @property
+    def console(self):
+        return (self.dir / 'console').read_text(errors='backslashreplace')
+
+    def close(self):
+        """Ends QEMU, and removes the directory."""
+        self.alive = False
+        self.stack.close()
+
+    # ---- booting ----
+
+    def _build(self, binary, files):
+        main = self.dir / 'main'
+        main.write_text('#!/bin/sh\nexec /bin/agent /dev/ttyS1\n')
+        main.chmod(0o755)
+        files = {'main': main, 'bin/agent': compile_c('tests/guest/agent.c'), 'bin/peer': peer(), **files}
+        subprocess.run([ROOT / 'tests/guest/build', self.dir / 'initramfs', *(f'{v}={k}' for k, v in files.items())],
+                       env={**os.environ, 'BUILD': str(BUILD), 'VIOS': str(binary)}, check=True, stdin=subprocess.DEVNULL)
+
+    def _start(self, links, devices, memory):
+        self.links = links
+        kernel = next((BUILD / 'cache/kernel/boot').glob('vmlinuz*'))
+        argv = ['qemu-system-x86_64', '-accel', 'tcg', '-M', 'q35', '-m', str(memory), '-smp', '1', '-nodefaults', '-nic', 'none',
+                '-display', 'none', '-no-reboot', '-kernel', kernel, '-initrd', self.dir / 'initramfs',
+                '-append', f'{WORDS} links={int(links)} ports={len(self.names)}', '-serial', f'file:{self.dir}/console',
+                '-chardev', f'socket,id=control,path={self.dir}/control,server=on,wait=off', '-serial', 'chardev:control',
+                '-qmp', f'unix:{self.dir}/qmp,server=on,wait=off', '-device', 'virtio-serial,id=vs']
+        for i, name in enumerate(self.names):
+            argv += ['-chardev', f'socket,id=channel{i},path={self.sockets[i]},server=on,wait=off',
+                     '-device', f'virtserialport,bus=vs.0,id=port{i},chardev=channel{i},name={name},nr={i + 1}']
+        self.qemu = subprocess.Popen([str(a) for a in [*argv, *devices]], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                     stderr=open(self.dir / 'qemu.log', 'wb'))
+        self.stack.callback(self._end)
+        self.control = self._connect('control')
+        self.monitor = self._connect('qmp').makefile('rwb')
+        self.monitor.readline()
+        self.qmp('qmp_capabilities')
+        self.ready = Job(self, 0, 'boot')
+        self.jobs[0] = self.ready
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+        try:
+            self.ready.wait(BOOT_DEADLINE)
+        except Late as late:
+            raise Late(f'{late}: console: {self.console[-2000:]}') from None
+
+    def _connect(self, name):
+        def attempt():
+            assert self.qemu.poll() is None, f'QEMU: {(self.dir / "qemu.log").read_text()}'
+            s = socket.socket(socket.AF_UNIX)
+            try:
+                s.connect(str(self.dir / name))
+                return s
+            except OSError:
+                s.close()
+        s = wait_until(attempt, f"QEMU's {name} socket")
+        self.stack.callback(s.close)
+        return s
+
+    def _read(self):
+        stream = self.control.makefile('rb')
+        with contextlib.suppress(OSError, ValueError):
+            while line := stream.readline():
+                word = re.search(rb'(ready|out|end) (\d+) (\d+)\n$', line)  # before `ready` the serial line may say anything
+                if not word:
+                    continue
+                job, number = self.jobs.get(int(word[2])), int(word[3])
+                data = stream.read(number) if word[1] == b'out' else b''
+                if job:
+                    with job.changed:
+                        job.output += data
+                        if word[1] != b'out':
+                            job.status = number
+                        job.changed.notify_all()
+        self.alive = False
+        for job in list(self.jobs.values()):
+            with job.changed:
+                job.changed.notify_all()
+
+    def _end(self):
+        if self.qemu.poll() is None:
+            self.qemu.kill()
+        self.qemu.wait()

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Both proxies around a real guest: a service on this host, clients in the guest.
+
+    @case(table=VARIANTS)
+    def it_works(t, binary):
+        rig = Rig(t, binary)
+        rig.start()
+        service = rig.service('-s', 100, '-e', 'half')
+        client = rig.client('-r', 100, '-e', 'half')
+        complete(client.result(), received=100, end='eof')
+
+The guest is booted once for all cases of a file; proxies, services and clients are new for each case. After a failed case the next
+one gets a new guest."""
+import atexit
+import re
+
+import guest
+import vt
+
+PORT = 5672
+# The binary's name in the guest, and what makes it there.
+VARIANTS = [('default', 'default'), ('smallest-buffers', 'small')]
+SMALLEST = {'BUFFER_SIZE': 512}
+AT_ONCE = 10  # seconds: well below the 30 s after which an unanswered handshake is given up
+
+
+def binary_of(variant):
+    return vt.variant('small', **SMALLEST) if variant == 'small' else vt.VIOS
+
+
+class Shared:
+    """The guest that cases have in common."""
+    guest = None
+
+    @classmethod
+    def get(cls):
+        if not cls.guest or not cls.guest.alive:
+            files = {f'{v}/vios-proxy-guest': binary_of(v) for _, v in VARIANTS}
+            cls.guest = guest.Guest(ports=3, files=files)
+        return cls.guest
+
+    @classmethod
+    def drop(cls):
+        if cls.guest:
+            cls.guest.close()
+        cls.guest = None
+
+
+atexit.register(Shared.drop)
+
+
+def parse(text):
+    """The result lines of a peer."""
+    return [{k: v if k == 'end' else float(v) if k == 'ms' else int(v) for k, v in (item.split('=') for item in line.split()[1:])}
+            for line in re.findall(r'^result .*$', text, re.M)]
+
+
+def complete(result, sent=0, received=0, end='open', **more):
+    """Checks a peer's result: so many right bytes, and the end."""
+    wanted = {'sent': sent, 'received': received, 'mismatch': -1, 'end': end, **more}
+    vt.equal({k: result[k] for k in wanted}, wanted, 'result')
+
+
+class Rig:
+    def __init__(self, t, variant='default'):
+        self.t, self.variant, self.jobs = t, variant, []
+        t.binary = binary_of(variant)
+        self.guest = Shared.get()
+        self.names = self.guest.names
+        self.host_proxy = self.guest_proxy = None
+        t.stack.push(self._end)
+        assert not self.guest.run('pidof vios-proxy-guest')[1], 'a guest proxy of an earlier case still runs'
+
+    def _end(self, kind, *_):
+        if kind and kind is not vt.Skip:
+            for job in self.jobs:
+                print(*(f'#   {line}' for line in [f'guest: {job.command}', *job.text.splitlines()[-30:]]), sep='\n', flush=True)
+            Shared.drop()
+            return
+        for job in self.jobs:
+            if job.running:
+                job.kill()
+
+    # ---- the proxies ----
+
+    def start(self, port=0):
+        self.start_host(port)
+        self.start_guest()
+        self.attached()
+
+    def start_guest(self, *options, level='INFO'):
+        command = ['exec', f'/{self.variant}/vios-proxy-guest', '-f', '1', *options, '/dev/virtio-ports', PORT, level]
+        self.guest_proxy = self._job(command)
+        self.guest_proxy.wait_output(rb'^\n')
+
+    def start_host(self, port=0, *options):
+        """Starts it for the service at the port, or for that which service() starts next."""
+        self.port = port or getattr(self, 'port', 0) or vt.free_port()
+        self.host_proxy = self.t.host(self.port, *options, directory=self.guest.root)
+
+    def attached(self, hosts=None):
+        """Waits until the guest sees the host side of these ports attached; of all by default."""
+        for i in range(len(self.names)) if hosts is None else hosts:
+            self.guest.check(f'until grep -q "^host_connected: 1" {self._debug(i)}; do usleep 10000; done')
+
+    def detached(self):
+        for i in range(len(self.names)):
+            self.guest.check(f'while grep -q "^host_connected: 1" {self._debug(i)}; do usleep 10000; done')
+
+    def moving(self, ports, least=1 << 18):
+        """Waits until each of these ports has carried so many bytes more, both ways."""
+        self.guest.check(f'''
+            for p in {' '.join(self._debug(i) for i in ports)}; do
+                for key in bytes_sent bytes_received; do
+                    start=$(sed -n "s/^$key: //p" $p)
+                    until [ $(($(sed -n "s/^$key: //p" $p) - start)) -ge {least} ]; do usleep 10000; done
+                done
+            done''', timeout=2 * vt.DEADLINE)
+
+    def _debug(self, i):
+        return f'/sys/kernel/debug/virtio-ports/vport0p{i + 1}'
+
+    def waiting(self, count):
+        """Waits until so many clients are in the listening socket's backlog."""
+        self.guest.check(f'''
+            until awk '$2 ~ /:{PORT:04X}$/ && $4 == "0A" && $5 ~ /:{count:08X}$/ {{ n++ }} END {{ exit !n }}' /proc/net/tcp; do
+                usleep 10000
+            done''')
+
+    # ---- services and clients ----
+
+    def service(self, *options):
+        """A peer on this host that serves the host proxy's connections."""
+        command = ['sh', '-c', 'exec "$@" >&2', 'sh', guest.peer(), 'serve', getattr(self, 'port', 0), *options]
+        service = self.t.run(*command)
+        port = int(service.wait_log(r'^port \d+').split()[1])
+        self.port = port
+
+        def results(count):
+            service.wait_log('^result', count, timeout=4 * vt.DEADLINE)
+            return parse(service.log)
+        service.results = results
+        return service
+
+    def client(self, *options):
+        """A peer in the guest."""
+        job = self._job(['exec', 'peer', 'connect', PORT, *options])
+
+        def result(timeout=4 * vt.DEADLINE):
+            job.wait(timeout)
+            return parse(job.text)[0]
+        job.result = result
+        return job
+
+    def _job(self, words):
+        job = self.guest.spawn(' '.join(str(w) for w in words))
+        self.jobs.append(job)
+        return job
