@@ -15,8 +15,8 @@ STRIP = $(CROSS_COMPILE)strip
 export LC_ALL = C
 export CROSS_COMPILE KCONFIG_CONFIG
 MAKEFLAGS += --no-builtin-rules --no-print-directory
-Q = $(if $(V),,@)
-SHOW = @$(if $(V)$(findstring s,$(firstword -$(MAKEFLAGS))),:,printf '  %-8s%s\n')
+Q = $(if $(filter-out 0,$(V)),,@)
+SHOW = @$(if $(if $(Q),,V)$(findstring s,$(firstword -$(MAKEFLAGS))),:,printf '  %-8s%s\n')
 
 CONFIG_TARGETS = defconfig allyesconfig allnoconfig randconfig olddefconfig savedefconfig oldconfig menuconfig nconfig
 NO_BUILD_TARGETS = $(CONFIG_TARGETS) clean distclean help check demo bench cost

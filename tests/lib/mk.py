@@ -30,7 +30,7 @@ def build(out, config='', *args, **more):
 
 def copy_tree(to):
     """A copy of the tree without what is built."""
-    shutil.copytree(ROOT, to, ignore=shutil.ignore_patterns('.git', 'build', '.config', '__pycache__'), symlinks=True)
+    shutil.copytree(ROOT, to, ignore=shutil.ignore_patterns('.git', 'build*', '.config', '__pycache__'), symlinks=True)
     return to
 
 
