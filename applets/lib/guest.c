@@ -122,6 +122,10 @@ static void review(void) {
     review_again = true;
     if (reviewing || listener < 0)
         return;
+    if (loop_stopped()) {
+        loop_watch(listener, 0, on_listener, NULL);
+        return;
+    }
     reviewing = true;
     while (review_again) {
         review_again = false;

@@ -513,6 +513,8 @@ static void settle(struct channel *ch) {
     }
     if (ch->broken && ch->fd >= 0)
         lose(ch);
+    if (c == &conns[SPARE])
+        c->raw = c->filled; /* others may need it: a guest that is refused and does not read keeps nothing */
     if (c && c->link.state == LINK_IDLE && !c->frame_left && c->raw == c->filled) {
         release(c);
         c = NULL;
