@@ -140,6 +140,25 @@ long fmt_number(const char *s, long low, long high) {
     return v < low || v > high ? -1 : v;
 }
 
+long fmt_millis(const char *s, long low, long high) {
+    long v = 0, unit = 1000; /* of the next digit */
+    bool point = false, digits = false;
+
+    for (; *s; s++) {
+        if (point)
+            unit /= 10;
+        if (*s == '.' && !point) {
+            point = true;
+            continue;
+        }
+        if (*s < '0' || *s > '9' || v > high)
+            return -1;
+        v = (point ? v : v * 10) + (*s - '0') * unit;
+        digits = true;
+    }
+    return !digits || v < low || v > high ? -1 : v;
+}
+
 int fmt_glob(const char *pattern, const char *text) {
     const char *star = NULL, *mark = NULL;
 

@@ -17,6 +17,9 @@ void fmt_copy(char *dst, size_t cap, const char *text);
 /* The value of a decimal number in low..high that is the whole of s, or -1: no sign, no blanks, no rest. */
 long fmt_number(const char *s, long low, long high);
 
+/* The value of decimal seconds, as "2" or "0.25", in milliseconds, or -1. */
+long fmt_millis(const char *s, long low, long high);
+
 /* Whether text matches the shell pattern (* and ? only; both end with NUL). */
 int fmt_glob(const char *pattern, const char *text);
 

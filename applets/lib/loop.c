@@ -137,9 +137,7 @@ unsigned loop_peek(int fd) {
     return (has_bit(fd, &r) ? LOOP_READ : 0u) | (has_bit(fd, &w) ? LOOP_WRITE : 0u);
 }
 
-/* One system call a round at most. The vDSO would need none, but its code costs more than the few calls: nothing asks for the time while
- * established connections are busy. */
-long long loop_now(void) {
+static long long clock_micros(int clock) {
     struct {
         long long seconds, nanoseconds;
     } t;
@@ -149,7 +147,15 @@ long long loop_now(void) {
 #else
     enum { CLOCK_GETTIME = SYS_clock_gettime };
 #endif
-    if (!now && !syscall(CLOCK_GETTIME, CLOCK_MONOTONIC_COARSE, &t))
-        now = t.seconds * 1000 + t.nanoseconds / 1000000;
+    return syscall(CLOCK_GETTIME, clock, &t) ? 0 : t.seconds * 1000000 + t.nanoseconds / 1000;
+}
+
+long long loop_micros(void) { return clock_micros(CLOCK_MONOTONIC); }
+
+/* One system call a round at most. The vDSO would need none, but its code costs more than the few calls: nothing asks for the time while
+ * established connections are busy. */
+long long loop_now(void) {
+    if (!now)
+        now = clock_micros(CLOCK_MONOTONIC_COARSE) / 1000;
     return now;
 }

@@ -34,4 +34,7 @@ unsigned loop_peek(int fd);
  * loop_wait(). */
 long long loop_now(void);
 
+/* Microseconds of a clock that never goes back, to the point. */
+long long loop_micros(void);
+
 #endif
