@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "holder.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "file.h"
+#include "fmt.h"
+#include "watch.h"
+
+struct search {
+    void (*fn)(const struct stat *open, int pid, void *arg);
+    void *arg;
+    int pid;
+    bool complete;
+};
+
+static void look_at_fd(const char *fd, void *arg) {
+    struct search *s = arg;
+    char path[48];
+    struct stat st;
+
+    fmt_print(path, sizeof path, "/proc/%d/fd/%s", s->pid, fd);
+    if (!stat(path, &st) && (S_ISCHR(st.st_mode) || S_ISSOCK(st.st_mode)))
+        s->fn(&st, s->pid, s->arg);
+}
+
+static void look_at_process(const char *name, void *arg) {
+    struct search *s = arg;
+    char path[32];
+
+    s->pid = (int)fmt_number(name, 1, 99999999);
+    if (s->pid < 0 || s->pid == getpid())
+        return;
+    fmt_print(path, sizeof path, "/proc/%d/fd", s->pid);
+    if (watch_list(path, true, look_at_fd, s) && (errno == EACCES || errno == EPERM))
+        s->complete = false;
+}
+
+bool holder_each(void (*fn)(const struct stat *open, int pid, void *arg), void *arg) {
+    struct search s = {fn, arg, 0, true};
+
+    return !watch_list("/proc", true, look_at_process, &s) && s.complete && s.pid;
+}
+
+struct owner {
+    dev_t device;
+    int pid;
+};
+
+static void match_device(const struct stat *open, int pid, void *arg) {
+    struct owner *o = arg;
+
+    if (S_ISCHR(open->st_mode) && open->st_rdev == o->device)
+        o->pid = pid;
+}
+
+int holder_of(dev_t device) {
+    struct owner o = {device, 0};
+
+    holder_each(match_device, &o);
+    return o.pid;
+}
+
+const char *holder_name(int pid) {
+    static char name[HOLDER_NAME];
+    char path[32];
+
+    fmt_print(path, sizeof path, "/proc/%d/comm", pid);
+    return file_read(path, name, sizeof name) > 0 ? name : "?";
+}
