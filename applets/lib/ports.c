@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ports.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "file.h"
+#include "fmt.h"
+#include "holder.h"
+#include "log.h"
+#include "socks.h"
+#include "sysfs.h"
+#include "watch.h"
+
+#define DEBUGFS "/sys/kernel/debug"
+#define VIRTIO "/sys/bus/virtio"
+#define PCI "/sys/bus/pci/devices"
+
+enum { PORTS_MAX = 1024 };
+
+static struct port table[PORTS_MAX];
+static unsigned count, left_out;
+static const char *root; /* NULL: the ports are from sysfs */
+
+/* ---- what there is ---- */
+
+unsigned ports_count(void) { return count; }
+
+struct port *ports_at(unsigned i) { return &table[i]; }
+
+const char *ports_path(const struct port *p) {
+    static char path[PORTS_PATH];
+
+    if (root)
+        fmt_print(path, sizeof path, "%s/%s", root, p->name);
+    else
+        fmt_print(path, sizeof path, "/dev/%s", p->node);
+    return path;
+}
+
+static void add(const struct port *p) {
+    unsigned at = count;
+
+    if (count == PORTS_MAX) {
+        left_out++;
+        return;
+    }
+    for (; at && strcmp(p->name, table[at - 1].name) < 0; at--)
+        table[at] = table[at - 1];
+    table[at] = *p;
+    count++;
+}
+
+static struct port new_port(void) {
+    return (struct port){.host = -1, .held = -1, .sent = -1, .received = -1};
+}
+
+static void add_sysfs(const char *node, void *unused) {
+    struct port p = new_port();
+    char path[PORTS_PATH];
+    struct stat st;
+
+    (void)unused;
+    fmt_print(path, sizeof path, SYSFS_PORTS "/%s/name", node);
+    if (file_read(path, p.name, sizeof p.name) <= 0)
+        return;
+    fmt_copy(p.node, sizeof p.node, node);
+    fmt_print(path, sizeof path, "/dev/%s", node);
+    if (!stat(path, &st) && S_ISCHR(st.st_mode))
+        p.device = st.st_rdev;
+    add(&p);
+}
+
+/* The port's node in sysfs, by the numbers of its device. */
+static void find_node(struct port *p) {
+    char path[64], target[PORTS_PATH];
+    const char *slash;
+    ssize_t n;
+
+    fmt_print(path, sizeof path, "/sys/dev/char/%u:%u", major(p->device), minor(p->device));
+    n = readlink(path, target, sizeof target - 1);
+    if (n <= 0)
+        return;
+    target[n] = '\0';
+    slash = memrchr(target, '/', (size_t)n);
+    if (slash && !strncmp(slash, "/vport", 6))
+        fmt_copy(p->node, sizeof p->node, slash + 1);
+}
+
+static void add_file(const char *base, void *parent) {
+    struct port p = new_port();
+    struct stat st;
+
+    fmt_print(p.name, sizeof p.name, "%s%s%s", (const char *)parent, *(const char *)parent ? "/" : "", base);
+    if (lstat(ports_path(&p), &st))
+        return;
+    if (S_ISDIR(st.st_mode) && !*(const char *)parent) {
+        watch_list(ports_path(&p), false, add_file, p.name);
+        return;
+    }
+    if (S_ISLNK(st.st_mode) && stat(ports_path(&p), &st))
+        return;
+    p.is_socket = S_ISSOCK(st.st_mode);
+    p.device = st.st_rdev;
+    p.fs = st.st_dev;
+    p.inode = st.st_ino;
+    if (S_ISCHR(st.st_mode))
+        find_node(&p);
+    if (p.is_socket || S_ISCHR(st.st_mode))
+        add(&p);
+}
+
+int ports_scan(const char *directory) {
+    int result;
+
+    count = left_out = 0;
+    root = NULL;
+    if (!directory)
+        watch_list(SYSFS_PORTS, true, add_sysfs, NULL);
+    if (count)
+        return 0;
+    root = directory ? directory : CONFIG_HOST_DIRECTORY;
+    result = watch_list(root, true, add_file, (void *)"");
+    if (left_out)
+        log_msg(LOG_WARN, "%u of %u channels are left out", left_out, left_out + count);
+    return directory ? result : 0;
+}
+
+void ports_filter(bool (*keep)(const char *name)) {
+    unsigned kept = 0;
+
+    for (unsigned i = 0; i < count; i++)
+        if (keep(table[i].name))
+            table[kept++] = table[i];
+    count = kept;
+}
+
+struct port *ports_find(const char *what) {
+    for (unsigned i = 0; i < count; i++)
+        if (!strcmp(table[i].name, what) || !strcmp(table[i].node, what) || !strcmp(ports_path(&table[i]), what))
+            return &table[i];
+    return NULL;
+}
+
+/* ---- what can be seen of it ---- */
+
+/* The number in the last line of text that begins with key, or -1. The first line is the port's name, whatever that holds. */
+static int64_t value_of(const char *text, const char *key) {
+    size_t n = strnlen(key, 32);
+    int64_t v = -1;
+
+    while ((text = strchr(text, '\n')) != NULL)
+        if (!strncmp(++text, key, n))
+            for (v = 0, text += n; *text >= '0' && *text <= '9'; text++)
+                v = v * 10 + (*text - '0');
+    return v;
+}
+
+static void look_at_debugfs(struct port *p) {
+    char path[96], text[1024];
+
+    fmt_print(path, sizeof path, DEBUGFS "/virtio-ports/%s", p->node);
+    if (!*p->node || file_read(path, text, sizeof text) < 0)
+        return;
+    p->host = (int)value_of(text, "host_connected: ");
+    p->held = (int)value_of(text, "guest_connected: ");
+    p->sent = value_of(text, "bytes_sent: ");
+    p->received = value_of(text, "bytes_received: ");
+}
+
+static void match_holder(const struct stat *open, int pid, void *unused) {
+    (void)unused;
+    for (unsigned i = 0; i < count; i++) {
+        struct port *p = &table[i];
+
+        if (p->is_socket ? S_ISSOCK(open->st_mode) && p->listener && open->st_ino == p->listener
+                         : S_ISCHR(open->st_mode) && p->device == open->st_rdev)
+            p->pid = pid;
+    }
+}
+
+static void match_socket(const struct socks *s, void *unused) {
+    struct stat st;
+
+    (void)unused;
+    if (stat(s->path, &st) || !S_ISSOCK(st.st_mode))
+        return;
+    for (unsigned i = 0; i < count; i++) {
+        struct port *p = &table[i];
+
+        if (!p->is_socket || p->fs != st.st_dev || p->inode != st.st_ino)
+            continue;
+        if (s->listens) {
+            p->host = 1;
+            p->listener = s->inode;
+        } else if (s->pending) {
+            p->waiting++;
+        } else {
+            p->held = 1;
+        }
+    }
+}
+
+static void look_at_sockets(void) {
+    bool known = !access("/proc/net/unix", R_OK);
+
+    for (unsigned i = 0; known && i < count; i++)
+        if (table[i].is_socket)
+            table[i].host = table[i].held = 0;
+    socks_each(match_socket, NULL);
+}
+
+/* Why debugfs told nothing of a port. */
+static const char *debugfs_hint(void) {
+    if (!access(DEBUGFS "/virtio-ports", X_OK))
+        return NULL;
+    if (errno == EACCES)
+        return "debugfs, which tells of hosts and bytes, can be read by root only";
+    if (access(DEBUGFS, F_OK))
+        return NULL;
+    return "to see hosts and bytes: mount -t debugfs debugfs " DEBUGFS;
+}
+
+const char *ports_look(void) {
+    bool complete, less = false;
+
+    for (unsigned i = 0; i < count; i++)
+        look_at_debugfs(&table[i]);
+    look_at_sockets();
+    complete = holder_each(match_holder, NULL);
+    for (unsigned i = 0; i < count; i++) {
+        struct port *p = &table[i];
+
+        if (p->is_socket)
+            continue;
+        if (p->pid || (p->held < 0 && complete && p->device))
+            p->held = p->pid != 0;
+        less |= p->host < 0;
+    }
+    return less ? debugfs_hint() : NULL;
+}
+
+/* ---- why there is nothing ---- */
+
+struct tally {
+    unsigned consoles, pci, nodes; /* virtio-serial devices, those on the PCI bus, their ports */
+};
+
+static bool is_id(const char *directory, const char *device, const char *file, const char *id) {
+    char path[128], text[16];
+
+    fmt_print(path, sizeof path, "%s/%s/%s", directory, device, file);
+    return file_read(path, text, sizeof text) > 0 && !strcmp(text, id);
+}
+
+static void tally_virtio(const char *device, void *arg) {
+    ((struct tally *)arg)->consoles += is_id(VIRTIO "/devices", device, "device", "0x0003");
+}
+
+static void tally_pci(const char *device, void *arg) {
+    struct tally *t = arg;
+
+    t->pci += is_id(PCI, device, "vendor", "0x1af4") &&
+                (is_id(PCI, device, "device", "0x1003") || is_id(PCI, device, "device", "0x1043"));
+}
+
+static void tally_node(const char *node, void *arg) {
+    (void)node;
+    ((struct tally *)arg)->nodes++;
+}
+
+void ports_reasons(const char *directory, void (*say)(const char *reason)) {
+    struct tally t = {0};
+    bool driver = !access(VIRTIO "/drivers/virtio_console", F_OK);
+
+    watch_list(SYSFS_PORTS, true, tally_node, &t);
+    if (directory) {
+        say("the directory holds no character device, no link to one, and no unix socket");
+        return;
+    }
+    if (access("/sys/class", F_OK)) {
+        say("sysfs is not mounted, which would tell: mount -t sysfs sysfs /sys");
+        return;
+    }
+    if (!driver)
+        say("the driver virtio_console is not loaded: modprobe virtio_console");
+    watch_list(VIRTIO "/devices", true, tally_virtio, &t);
+    if (!t.consoles)
+        watch_list(PCI, true, tally_pci, &t);
+    if (t.pci)
+        say("a virtio-serial device is there, but its driver virtio_pci is not loaded: modprobe virtio_pci");
+    else if (!t.consoles)
+        say("there is no virtio-serial device: QEMU needs -device virtio-serial");
+    if (driver && t.consoles)
+        say(t.nodes ? "the virtio-serial device has consoles, but no named port: QEMU needs -device virtserialport,chardev=ID,name=NAME"
+                    : "the virtio-serial device has no port: QEMU needs -device virtserialport,chardev=ID,name=NAME");
+}
