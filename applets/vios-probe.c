@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vios-probe: runs the handshake on channels, and says which link of the chain is broken. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "applets.h"
+#include "lib/agent.h"
+#include "lib/fmt.h"
+#include "lib/log.h"
+#include "lib/loop.h"
+#include "lib/out.h"
+#include "lib/ports.h"
+#include "lib/probe.h"
+#include "lib/proxy.h"
+#include "lib/sysfs.h"
+
+enum { USAGE = 2, COUNT_MAX = 100000 };
+
+static bool json;
+static long count, interval = 1000, timeout = 12000;
+static const char *bad; /* an option's argument */
+static int worst;       /* exit status so far */
+static bool probed, held;
+
+static void set_json(const char *unused) {
+    (void)unused;
+    json = true;
+}
+
+static void set_number(long *to, long value, const char *text) {
+    *to = value;
+    if (value < 0)
+        bad = text;
+}
+
+static void set_count(const char *text) { set_number(&count, fmt_number(text, 1, COUNT_MAX), text); }
+static void set_interval(const char *text) { set_number(&interval, fmt_millis(text, 0, 3600000), text); }
+static void set_timeout(const char *text) { set_number(&timeout, fmt_millis(text, 1, 3600000), text); }
+
+static const struct opt options[] = {
+    {'c', "COUNT", "so many handshakes on each channel, and their statistics", set_count},
+    {'i', "SECONDS", "between them (1)", set_interval},
+    {'t', "SECONDS", "for each at most (12)", set_timeout},
+    {'j', NULL, "JSON", set_json},
+    PROXY_OPT_GLOB("probe the channels with these names (up to 8 times)")
+    {0},
+};
+
+static const struct opt_applet applet = {
+    "vios-probe",
+    "[options] [channel | directory | tcp:PORT]",
+    "Runs the handshake with the vios-proxy-host at the other end of a virtio-serial\n"
+    "channel, or says why that is not possible and what to do next.\n"
+    "\n"
+    "  channel    its name, path or device\n"
+    "  directory  each free channel in it (" CONFIG_HOST_DIRECTORY ")\n"
+    "  tcp:PORT   through the vios-proxy-guest that listens on this port\n"
+    "\n"
+    "Exit status: 0 all answered, 1 refused, 2 bad usage, 3 no channel or no host\n"
+    "attached, 4 held by another process, 5 no answer or a wrong one\n",
+    options,
+    USAGE,
+};
+
+/* What is probed. path: NULL for tcp:PORT. */
+struct target {
+    const char *name, *path;
+    unsigned port;
+};
+
+/* Of one target's handshakes. times: of those answered. */
+static struct {
+    unsigned done, answered, refused;
+    unsigned times[COUNT_MAX];
+} tally;
+
+/* ---- output ---- */
+
+static void show(const struct target *t, const struct probe *p, enum probe_result r, unsigned number) {
+    static const char *said; /* the last advice: it is given once */
+
+    if (json) {
+        out_json_open(NULL, '{');
+        out_json_text("result", probe_name(r));
+        out_json_text("text", p->text);
+        out_json_text("next", r == PROBE_ANSWERED ? NULL : p->next);
+        out_json_number("microseconds", r > PROBE_REFUSED || !p->us ? -1 : (long long)p->us);
+        out_json_text("capabilities", r == PROBE_ANSWERED && t->path ? p->payload : NULL);
+        out_json_text("reason", r == PROBE_REFUSED && *p->payload ? p->payload : NULL);
+        out_json_close('}');
+    } else if (r == PROBE_ANSWERED) {
+        out_safe(t->name, 0);
+        if (count)
+            out_print(": %u", number);
+        out_print(": ");
+        out_safe(p->text, 0);
+        out_print("\n");
+    } else {
+        log_msg(LOG_ERROR, "%s: %s", t->name, p->text);
+        if (p->next && p->next != said)
+            log_msg(LOG_NOTICE, "next: %s", p->next);
+        said = p->next;
+    }
+    out_flush();
+}
+
+static void sort(unsigned *v, unsigned n) {
+    for (unsigned gap = n / 2; gap; gap /= 2)
+        for (unsigned i = gap; i < n; i++)
+            for (unsigned j = i; j >= gap && v[j - gap] > v[j]; j -= gap) {
+                unsigned swap = v[j];
+
+                v[j] = v[j - gap];
+                v[j - gap] = swap;
+            }
+}
+
+static void put_time(const char *what, const char *key, unsigned us) {
+    if (json)
+        out_json_number(key, us);
+    else
+        out_print("%s %u.%03u ms", what, us / 1000, us % 1000);
+}
+
+static void put_times(void) {
+    unsigned n = tally.answered, *v = tally.times;
+    unsigned long long sum = 0;
+
+    sort(v, n);
+    for (unsigned i = 0; i < n; i++)
+        sum += v[i];
+    put_time(": min", "min_us", v[0]);
+    put_time(", avg", "avg_us", (unsigned)(sum / n));
+    put_time(", median", "median_us", n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2);
+    put_time(", max", "max_us", v[n - 1]);
+}
+
+static void show_statistics(const struct target *t) {
+    unsigned failed = tally.done - tally.answered - tally.refused;
+
+    if (json) {
+        out_json_number("sent", tally.done);
+        out_json_number("answered", tally.answered);
+        out_json_number("refused", tally.refused);
+        out_json_number("failed", failed);
+        if (tally.answered)
+            put_times();
+    } else if (count) {
+        out_safe(t->name, 0);
+        out_print(": %u handshakes, %u answered, %u refused, %u failed\n", tally.done, tally.answered, tally.refused, failed);
+        if (tally.answered) {
+            out_safe(t->name, 0);
+            put_times();
+            out_print("\n");
+        }
+    }
+}
+
+/* ---- probing ---- */
+
+static enum probe_result once(const struct target *t, struct probe *p) {
+    struct stat st;
+
+    p->us = 0;
+    if (!t->path)
+        return probe_tcp(p, t->port, timeout);
+    if (p->fd < 0) {
+        enum probe_result r;
+
+        if (stat(t->path, &st)) {
+            fmt_print(p->text, sizeof p->text, "no such channel: %s: %m", t->path);
+            p->next = "vios-list shows those that there are";
+            return PROBE_NO_CHANNEL;
+        }
+        r = probe_open(p, t->path, &st);
+        if (r)
+            return r;
+    }
+    return probe_run(p, timeout);
+}
+
+static void count_result(enum probe_result r, unsigned us) {
+    int status = probe_status(r);
+
+    tally.done++;
+    tally.refused += r == PROBE_REFUSED;
+    if (r == PROBE_ANSWERED)
+        tally.times[tally.answered++] = us;
+    if (status > worst)
+        worst = status;
+}
+
+/* All handshakes of one target. each: it is one of a directory's, where those that are held are only told of. */
+static void series(const struct target *t, bool each) {
+    struct probe p = {.fd = -1};
+    unsigned n = count ? (unsigned)count : 1;
+
+    tally.done = tally.answered = tally.refused = 0;
+    if (json) {
+        out_json_open(NULL, '{');
+        out_json_text("name", t->name);
+        out_json_text("path", t->path);
+        out_json_open("handshakes", '[');
+    }
+    for (unsigned i = 1; i <= n && !loop_stopped(); i++) {
+        enum probe_result r = once(t, &p);
+        long long next = loop_micros() + interval * 1000LL, left;
+
+        show(t, &p, r, i);
+        if (r == PROBE_HELD && each) {
+            held = true;
+            break;
+        }
+        if (r == PROBE_STOPPED && tally.done)
+            break;
+        probed = true;
+        count_result(r, p.us);
+        while (i < n && !loop_stopped() && (left = next - loop_micros()) > 0)
+            loop_wait((long)(left / 1000) + 1);
+    }
+    probe_close(&p);
+    if (json)
+        out_json_close(']');
+    show_statistics(t);
+    if (json)
+        out_json_close('}');
+}
+
+/* ---- what to probe ---- */
+
+static void fail(const char *name, const char *text) {
+    struct probe p = {.next = "vios-list shows the channels that there are"};
+    struct target t = {name, NULL, 0};
+
+    fmt_copy(p.text, sizeof p.text, text);
+    if (json) {
+        out_json_open(NULL, '{');
+        out_json_text("name", name);
+        out_json_text("path", NULL);
+        out_json_open("handshakes", '[');
+    }
+    show(&t, &p, PROBE_NO_CHANNEL, 0);
+    if (json) {
+        out_json_close(']');
+        out_json_close('}');
+    }
+    worst = probe_status(PROBE_NO_CHANNEL);
+}
+
+static void say(const char *reason) { log_msg(LOG_ERROR, "no channel: %s", reason); }
+
+/* A device whose node is missing gets one, as vios-proxy-guest makes it. */
+static void probe_port(const struct port *port, bool each) {
+    char path[PORTS_PATH];
+    struct target t = {port->name, path, 0};
+    struct stat st;
+
+    fmt_copy(path, sizeof path, ports_path(port));
+    if (stat(path, &st) && *port->node)
+        sysfs_path(port->name);
+    series(&t, each);
+}
+
+static bool wanted(const char *name) { return proxy_has_globs() ? proxy_glob(name) : !agent_of(name); }
+
+static void probe_directory(const char *directory) {
+    unsigned all;
+
+    if (ports_scan(directory)) {
+        fail(directory, "the directory cannot be read");
+        return;
+    }
+    all = ports_count();
+    ports_filter(wanted);
+    for (unsigned i = 0; i < ports_count() && !loop_stopped(); i++)
+        probe_port(ports_at(i), true);
+    if (ports_count())
+        return;
+    worst = probe_status(PROBE_NO_CHANNEL);
+    if (all)
+        say(proxy_has_globs() ? "no name matches -n" : "there are only ports of other agents: -n NAME probes such a one anyway");
+    else
+        ports_reasons(directory, say);
+}
+
+static void probe_path(const char *path, const struct stat *st) {
+    struct target t = {path, path, 0};
+
+    if (S_ISDIR(st->st_mode))
+        probe_directory(path);
+    else if (S_ISCHR(st->st_mode) || S_ISSOCK(st->st_mode))
+        series(&t, false);
+    else
+        fail(path, "no such channel: this is neither a character device nor a unix socket");
+}
+
+static void probe_what(const char *what) {
+    struct port *port = NULL;
+    struct stat st;
+
+    if (!strchr(what, '/') && !ports_scan(NULL))
+        port = ports_find(what);
+    if (port)
+        probe_port(port, false);
+    else if (!stat(what, &st))
+        probe_path(what, &st);
+    else
+        fail(what, "no such channel");
+}
+
+static unsigned tcp_port(const char *what) {
+    long port = fmt_number(what, 1, 65535);
+
+    if (port < 0)
+        opt_bad(&applet, "not a port in range 1..65535: ", what);
+    return (unsigned)port;
+}
+
+int vios_probe_main(int argc, char **argv) {
+    int at = opt_parse(&applet, argc, argv, 1);
+    const char *what = at < argc ? argv[at] : CONFIG_HOST_DIRECTORY;
+
+    if (bad)
+        opt_bad(&applet, "not a number in its range: ", bad);
+    loop_signals();
+    if (json) {
+        out_json_open(NULL, '{');
+        out_json_open("channels", '[');
+    }
+    if (!strncmp(what, "tcp:", 4))
+        series(&(struct target){what, NULL, tcp_port(what + 4)}, false);
+    else if (!strcmp(what, CONFIG_HOST_DIRECTORY))
+        probe_directory(NULL);
+    else
+        probe_what(what);
+    if (!probed && held)
+        worst = probe_status(PROBE_HELD);
+    if (json) {
+        out_json_close(']');
+        out_json_number("status", worst);
+        out_json_close('}');
+        out_print("\n");
+    }
+    if (out_flush()) {
+        log_msg(LOG_ERROR, "stdout: %m");
+        return EXIT_FAILURE;
+    }
+    return worst;
+}
