@@ -12,7 +12,7 @@
  *   -e close  then close                              (default)
  *   -e half   after sending shut down that direction, read to the end, close
  *   -e wait   read to the end, close
- *   -e hold   then neither read nor write, until killed
+ *   -e hold   then print the result, and neither read nor write until killed
  *   -e reset  then close with a RST
  *   -S SEED   of what is sent (default 1); a service adds the number of its connections so far
  *   -n N      serve N connections, then end (default: any number); make N connections one after another
@@ -186,7 +186,7 @@ static void converse(struct talk *t) {
         fd_set r, w;
         if (plan.ending == HALF && all_sent(t) && !wr && !t->shut)
             t->shut = !shutdown(t->fd, SHUT_WR);
-        if (!wr && !rd && !(plan.ending == HOLD && !t->end))
+        if (!wr && !rd)
             return;
         FD_ZERO(&r);
         FD_ZERO(&w);
@@ -226,6 +226,11 @@ static void run(int fd, int error, uint64_t seed, double start) {
         converse(&talk);
         if (plan.ending == ABORT)
             setsockopt(fd, SOL_SOCKET, SO_LINGER, &abrupt, sizeof abrupt);
+    }
+    if (plan.ending == HOLD && !error) {
+        report(&talk);
+        for (;;)
+            pause();
     }
     close(fd);
     report(&talk);
