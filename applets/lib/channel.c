@@ -90,13 +90,13 @@ static int failed(struct channel *ch, const char *what, long long now) {
 }
 
 static int set_nonblocking(struct channel *ch, int fd, long long now) {
-    int flags = fcntl(fd, F_GETFL);
+    const char *call = net_set_nonblocking(fd);
+    char what[48];
 
-    if (flags < 0)
-        return failed(ch, "fcntl(F_GETFL) on host channel:", now);
-    if (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
-        return failed(ch, "fcntl(F_SETFL) on host channel", now);
-    return 0;
+    if (!call)
+        return 0;
+    fmt_print(what, sizeof what, "%s on host channel:", call);
+    return failed(ch, what, now);
 }
 
 /* Opens either kind of endpoint. */

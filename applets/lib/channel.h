@@ -31,21 +31,21 @@ struct conn;
  * stale: the tokens that were last answered by a RESET in LISTEN; answered: in this turn. conn: what it carries, or NULL.
  * used: the turn of its last connection, for least recently used. silent: the last SYN was not answered. */
 struct channel {
-    char name[CHANNEL_NAME];
     int fd;
     bool port, attached, aligned, broken, gone, silent, answered, complained;
-    unsigned backoff, used;
-    long long retry;
-    struct frame_decoder decoder;
+    struct conn *conn;
     const unsigned char *owed;
     size_t owed_bytes;
+    struct frame_decoder decoder;
     struct frame_tokens stale;
-    struct conn *conn;
-    unsigned char note[CHANNEL_NOTE];
+    unsigned backoff, used;
+    long long retry;
     unsigned connections, resets;
     unsigned long long received, sent; /* payload bytes from and to the channel */
+    struct log_limit ends;             /* of messages about its connections */
+    char name[CHANNEL_NAME];
     char failure[CHANNEL_NOTE];
-    struct log_limit ends; /* of messages about its connections */
+    unsigned char note[CHANNEL_NOTE];
 };
 
 enum channel_result {

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define EOS_LETTER 'E'
+enum { EOS_LETTER = 'E', CAPABILITIES_MAX = 16 };
 
 static const unsigned char unknown_token[FRAME_TOKEN] = {'?', '?', '?', '?'};
 static const struct frame_tokens refusal = {{'R', 'R', 'R', 'R'}, {'R', 'R', 'R', 'R'}};
@@ -36,7 +36,10 @@ static unsigned violated(struct link *l, const char *why) {
 }
 
 static bool offers_eos(const char *text, unsigned n) {
-    return CONFIG_FEATURE_HALF_CLOSE && memchr(text, EOS_LETTER, n < 16 ? n : 16);
+    for (unsigned i = 0; i < n && i < CAPABILITIES_MAX; i++)
+        if (CONFIG_FEATURE_HALF_CLOSE && text[i] == EOS_LETTER)
+            return true;
+    return false;
 }
 
 unsigned link_open(struct link *l, const unsigned char guest_token[FRAME_TOKEN], bool first) {

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "fmt.h"
@@ -135,23 +136,26 @@ static void replace_stale(const struct net_address *a) {
         unlink(a->text);
 }
 
-static void set_nonblocking(int fd) {
-    int flags = fcntl(fd, F_GETFL);
+/* musl's fcntl() is 400 bytes for commands that we do not use. */
+const char *net_set_nonblocking(int fd) {
+    long flags = syscall(SYS_fcntl, fd, F_GETFL, 0);
 
     if (flags < 0)
-        log_fatal("Proxy service fcntl(F_GETFL): %m");
-    if (fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
-        log_fatal("Proxy service fcntl(F_SETFL): %m");
+        return "fcntl(F_GETFL)";
+    return flags & O_NONBLOCK || !syscall(SYS_fcntl, fd, F_SETFL, flags | O_NONBLOCK) ? NULL : "fcntl(F_SETFL)";
 }
 
 int net_listen(const struct net_address *a) {
     bool is_unix = CONFIG_FEATURE_UNIX && a->sa.any.sa_family == AF_UNIX;
     int on = 1, fd = socket(a->sa.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const char *call;
     mode_t mask;
 
     if (fd < 0)
         log_fatal("Failed to create proxy service: %s: %m", a->text);
-    set_nonblocking(fd);
+    call = net_set_nonblocking(fd);
+    if (call)
+        log_fatal("Proxy service %s: %m", call);
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (is_unix)
         replace_stale(a);

@@ -33,6 +33,9 @@ bool net_is_local(const struct net_address *a);
  * somebody listens is not. */
 int net_listen(const struct net_address *a);
 
+/* Makes fd non-blocking: NULL, or the name of the call that failed, with errno. */
+const char *net_set_nonblocking(int fd);
+
 /* Begins to connect: the fd (connected, or *pending and writable when decided), or -1 with errno. */
 int net_connect(const struct net_address *a, bool *pending);
 
