@@ -13,8 +13,11 @@
 static const char levels[][8] = {"FATAL", "ALERT", "ERROR", "WARN", "NOTICE", "INFO", "DEBUG"};
 static const char *applet = "vios";
 static enum log_level wanted = LOG_INFO;
+static int failure = EXIT_FAILURE;
 
 void log_name(const char *name) { applet = name; }
+
+void log_failure(int status) { failure = status; }
 
 int log_level_set(const char *name) {
     for (unsigned i = 0; i < sizeof levels / sizeof *levels; i++)
@@ -77,7 +80,7 @@ void log_fatal(const char *f, ...) {
     va_start(ap, f);
     line(LOG_FATAL, 0, f, ap);
     va_end(ap);
-    exit(EXIT_FAILURE);
+    exit(failure);
 }
 
 void log_limited(struct log_limit *limit, long long now_ms, enum log_level level, const char *f, ...) {

@@ -21,7 +21,8 @@ int log_wants(enum log_level level);
 /* A line, if the level is wanted. %m is errno's text. */
 void log_msg(enum log_level level, const char *f, ...) __attribute__((format(printf, 2, 3)));
 
-/* A FATAL line, then exit status 1. */
+/* A FATAL line, then exit with the status that log_failure() has set, 1 by default. */
+void log_failure(int status);
 _Noreturn void log_fatal(const char *f, ...) __attribute__((format(printf, 1, 2)));
 
 /* A message that may repeat: once in LOG_QUIET milliseconds, then with the count of those left out. */

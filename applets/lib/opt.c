@@ -63,6 +63,7 @@ int opt_parse(const struct opt_applet *applet, int argc, char **argv, int max) {
     int at = 1;
 
     log_name(applet->name);
+    log_failure(applet->failure);
     for (; at < argc && argv[at][0] == '-' && argv[at][1]; at++) {
         if (!strcmp(argv[at], "--")) {
             at++;
@@ -76,5 +77,6 @@ int opt_parse(const struct opt_applet *applet, int argc, char **argv, int max) {
     }
     if (argc - at > max)
         opt_bad(applet, "too many operands: ", argv[at + max]);
+    log_failure(EXIT_FAILURE);
     return at;
 }
