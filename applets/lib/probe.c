@@ -12,6 +12,7 @@
 #include "holder.h"
 #include "loop.h"
 #include "net.h"
+#include "socks.h"
 
 enum { GRACE = 500000 /* us for the last frames */, LOOK_AGAIN = 250000, READS = 64 };
 
@@ -363,6 +364,40 @@ static void explain(struct probe *p, enum probe_result r, long ms) {
     }
 }
 
+static enum probe_result held(struct probe *p, int pid) {
+    if (!p->port)
+        fmt_print(p->text, PROBE_TEXT, "held: the socket serves another client, and lets this one wait");
+    else if (pid)
+        fmt_print(p->text, PROBE_TEXT, "held by %s (pid %d)", holder_name(pid), pid);
+    else
+        fmt_print(p->text, PROBE_TEXT, "held by another process, which /proc does not show");
+    p->next = "stop that process; or, if it is vios-proxy-guest, go through it: vios-probe tcp:PORT";
+    return PROBE_HELD;
+}
+
+struct clients {
+    const struct probe *of;
+    unsigned served, waiting;
+};
+
+static void count_client(const struct socks *s, void *arg) {
+    struct clients *c = arg;
+    struct stat st;
+
+    if (s->listens || stat(s->path, &st) || st.st_dev != c->of->fs || st.st_ino != c->of->inode)
+        return;
+    *(s->pending ? &c->waiting : &c->served) += 1;
+}
+
+/* Whether our socket has not been accepted, because QEMU has a client. */
+static bool is_waiting(const struct probe *p) {
+    struct clients c = {p, 0, 0};
+
+    if (!p->port)
+        socks_each(count_client, &c);
+    return c.served && c.waiting;
+}
+
 enum probe_result probe_run(struct probe *p, long ms) {
     enum probe_result r;
 
@@ -371,7 +406,10 @@ enum probe_result probe_run(struct probe *p, long ms) {
     p->us = 0;
     h.deadline = loop_micros() + ms * 1000LL;
     r = judge(handshake(p));
-    explain(p, r, ms);
+    if ((r == PROBE_NO_ANSWER || r == PROBE_TIMED_OUT) && is_waiting(p))
+        r = held(p, 0);
+    else
+        explain(p, r, ms);
     if (r > PROBE_REFUSED) {
         retreat(p);
         probe_close(p);
@@ -385,15 +423,6 @@ void probe_close(struct probe *p) {
     if (p->fd >= 0)
         close(p->fd);
     p->fd = -1;
-}
-
-static enum probe_result held(struct probe *p, int pid) {
-    if (pid)
-        fmt_print(p->text, PROBE_TEXT, "held by %s (pid %d)", holder_name(pid), pid);
-    else
-        fmt_print(p->text, PROBE_TEXT, "held by another process, which /proc does not show");
-    p->next = "stop that process; or, if it is vios-proxy-guest, go through it: vios-probe tcp:PORT";
-    return PROBE_HELD;
 }
 
 static enum probe_result open_failed(struct probe *p, const char *path, const struct stat *st) {
@@ -422,6 +451,8 @@ enum probe_result probe_open(struct probe *p, const char *path, const struct sta
 
     p->aligned = false;
     p->port = S_ISCHR(st->st_mode);
+    p->fs = st->st_dev;
+    p->inode = st->st_ino;
     errno = ENAMETOOLONG;
     if (p->port)
         p->fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
@@ -518,7 +549,7 @@ enum probe_result probe_tcp(struct probe *p, unsigned port, long ms) {
     r = pending ? wait_for(p, LOOP_WRITE) : PROBE_ANSWERED;
     if (pending && !r)
         reason = net_connect_error(p->fd);
-    r = reason ? tcp_unconnected(p, a.text, reason) : tcp_run(p, ms);
+    r = reason && reason != ECONNRESET ? tcp_unconnected(p, a.text, reason) : tcp_run(p, ms);
     if (r > PROBE_REFUSED)
         net_abort_on_close(p->fd);
     probe_close(p);

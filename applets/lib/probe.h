@@ -31,12 +31,14 @@ const char *probe_name(enum probe_result r);
 
 enum { PROBE_TEXT = 400, PROBE_SEEN = 16 };
 
-/* fd: -1 while not open. port: a character device. aligned: as a channel's, channel.h. unanswered: a SYN of this fd was not answered.
- * From the last handshake: us: microseconds from the SYN to its answer. capabilities, or reason: the payload of the answer.
+/* fd: -1 while not open. port: a character device. aligned: as a channel's, channel.h. fs, inode: of the file.
+ * From the last handshake: us: microseconds from the SYN to its answer. payload: of the answer, the capabilities or the reason.
  * text: what became of it, in plain words; next: what to do about it, or NULL. */
 struct probe {
     int fd;
-    bool port, aligned, unanswered;
+    bool port, aligned;
+    dev_t fs;
+    ino_t inode;
     unsigned us;
     char payload[256];
     char text[PROBE_TEXT];
