@@ -2,6 +2,7 @@
 """What tests set up: a guest proxy among fake hosts, a host proxy among fake guests, or both with relays between them."""
 import select
 import threading
+import time
 
 from relay import QUEUE, Relay
 from tcp import Service, connect, echo
@@ -66,12 +67,14 @@ class Bystander(threading.Thread):
         guest.open(b'E')
         self.start()
         t.defer(self.end)
+        self.works(1)
 
     def run(self):
         try:
             while not self.ending:
                 self.guest.exchange(b'still here %d' % self.exchanges)
                 self.exchanges += 1
+                time.sleep(0.001)  # leaves the processor to the others
         except BaseException as error:
             self.error = error
 

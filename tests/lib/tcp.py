@@ -2,7 +2,6 @@
 """Services and clients on the loopback."""
 import contextlib
 import hashlib
-import os
 import socket
 import struct
 import threading
@@ -10,18 +9,18 @@ import threading
 from vt import DEADLINE
 
 
-def no_signal(sock):
+def patient(sock):
     sock.settimeout(DEADLINE)
     return sock
 
 
 def connect(port, address='127.0.0.1'):
     """A client."""
-    return no_signal(socket.create_connection((address, port), DEADLINE))
+    return patient(socket.create_connection((address, port), DEADLINE))
 
 
 def connect_unix(path):
-    s = no_signal(socket.socket(socket.AF_UNIX))
+    s = patient(socket.socket(socket.AF_UNIX))
     s.connect(str(path))
     return s
 
@@ -136,7 +135,7 @@ class Service:
                 return
             self.accepted += 1
             self.socks.append(conn)
-            threading.Thread(target=self._run, args=(no_signal(conn),), daemon=True).start()
+            threading.Thread(target=self._run, args=(patient(conn),), daemon=True).start()
 
     def _run(self, conn):
         with conn, contextlib.suppress(OSError):
@@ -188,17 +187,26 @@ class Held:
             return self.waiting.pop(0)[0]
 
 
-def hanging_port(t):
-    """A port whose connects hang: its listener's backlog is full and nobody accepts."""
-    listener = socket.socket()
-    listener.bind(('127.0.0.1', 0))
-    listener.listen(0)
-    t.defer(listener.close)
-    fillers = []
-    for _ in range(4):
-        s = socket.socket()
-        s.setblocking(False)
-        s.connect_ex(listener.getsockname())
-        fillers.append(s)
-        t.defer(s.close)
-    return listener.getsockname()[1]
+class HangingService:
+    """A port that echoes to its first connection; after hang() the connects of others hang, as nobody accepts them."""
+
+    def __init__(self, t):
+        self.listener = socket.socket()
+        self.listener.bind(('127.0.0.1', 0))
+        self.listener.listen(0)
+        self.port, self.t = self.listener.getsockname()[1], t
+        t.defer(self.listener.close)
+        self.first = Worker(self._first)
+
+    def _first(self):
+        conn, _ = self.listener.accept()
+        with patient(conn), contextlib.suppress(OSError):
+            echo(conn)
+
+    def hang(self):
+        """Fills the backlog."""
+        for _ in range(4):
+            s = socket.socket()
+            self.t.defer(s.close)
+            s.setblocking(False)
+            s.connect_ex(self.listener.getsockname())

@@ -7,6 +7,7 @@ import array
 import collections
 import fcntl
 import os
+import select
 import socket
 import struct
 import termios
@@ -141,13 +142,8 @@ class Peer:
 
     def idle(self):
         """Whether nothing waits to be read now."""
-        self.conn.setblocking(False)
-        try:
+        if select.select([self.conn], [], [], 0)[0]:
             self.receive()
-        except BlockingIOError:
-            pass
-        finally:
-            self.conn.settimeout(DEADLINE)
         return not self.decoder.buffer
 
     # ---- frames ----
