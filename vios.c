@@ -169,7 +169,7 @@ int main(int argc, char **argv) {
     const char *name = argc && *argv[0] ? base_name(argv[0]) : "vios";
     const struct applet *applet;
 
-    if (*name == '-') /* a login shell's name */
+    if (*name == '-' || *name == '@') /* a login shell's name; what systemd keeps over switch-root */
         name++;
     applet = find(name);
     if (applet)

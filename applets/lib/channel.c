@@ -162,6 +162,15 @@ static enum channel_result lost(struct channel *ch) {
     return CHANNEL_LOST;
 }
 
+/* A host that is replaced while bytes of the old one are still unread looks attached all the time, and its INIT would be taken for payload
+ * of the frame that was cut off. But one read() of a port returns what one write of the host brought: so this is a new host's greeting,
+ * wherever it stands. (A service that sends these very bytes in this way ends its own connection.) */
+static bool is_greeting(const unsigned char *p, size_t n) {
+    static const unsigned char init[FRAME_HEADER] = "VS1HINITINIT";
+
+    return n == FRAME_HEADER && !memcmp(p, init, FRAME_HEADER);
+}
+
 enum channel_result channel_read(struct channel *ch, unsigned char *p, size_t room, size_t *n) {
     size_t piece = ch->port ? PORT_READ : room;
 
@@ -175,6 +184,8 @@ enum channel_result channel_read(struct channel *ch, unsigned char *p, size_t ro
             return *n ? CHANNEL_DONE : CHANNEL_BLOCKED;
         if (got <= 0)
             return ch->port && !got ? CHANNEL_DETACHED : lost(ch);
+        if (ch->port && is_greeting(p + *n, (size_t)got))
+            return CHANNEL_DETACHED;
         *n += (size_t)got;
         if ((size_t)got < piece)
             break;

@@ -51,7 +51,7 @@ struct channel {
 enum channel_result {
     CHANNEL_DONE,     /* read: some bytes came. write: nothing is owed any more */
     CHANNEL_BLOCKED,  /* nothing more now */
-    CHANNEL_DETACHED, /* the port's host is absent */
+    CHANNEL_DETACHED, /* the port's host is absent, or was replaced by another one */
     CHANNEL_LOST,     /* unplugged, or the socket has ended: only channel_close() helps */
 };
 

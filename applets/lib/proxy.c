@@ -50,8 +50,8 @@ void proxy_setup(struct proxy_setup *s, const char *directory, char **operands, 
         log_fatal("Unknown log level %s: use one of " LOG_LEVELS, level);
     if (port < 0)
         log_fatal("Specify listen port in range 1..65535: %s", operands[1]);
-    s->given = n > 0;
-    s->directory = n > 0 ? operands[0] : directory;
+    s->given = n > 0 && *operands[0];
+    s->directory = s->given ? operands[0] : directory;
     if (unix_path && net_path(&s->service, unix_path))
         log_fatal("-u %s: a path of 1..%u bytes is needed", unix_path, (unsigned)sizeof s->service.sa.un.sun_path - 1);
     if (!unix_path && net_literal(&s->service, address, (unsigned)port))

@@ -108,6 +108,8 @@ static void consider(const char *base, void *arg) {
     char name[CHANNEL_NAME];
     struct stat st;
 
+    if (*base == '.') /* udev makes a link under such a name, then renames it */
+        return;
     if (strlen(parent) + 1 + strlen(base) >= CHANNEL_NAME) {
         log_msg(LOG_WARN, "channel %s%s%s: a name of more than %d bytes is left out", parent, *parent ? "/" : "", base,
                 CHANNEL_NAME - 1);
