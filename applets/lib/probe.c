@@ -534,7 +534,7 @@ enum probe_result probe_tcp(struct probe *p, unsigned port, long ms) {
     struct net_address a;
     enum probe_result r;
     bool pending;
-    int reason = 0;
+    int reason;
 
     memset(&h, 0, sizeof h);
     *p->payload = '\0';
@@ -546,10 +546,15 @@ enum probe_result probe_tcp(struct probe *p, unsigned port, long ms) {
     p->fd = net_connect(&a, &pending);
     if (p->fd < 0)
         return tcp_unconnected(p, a.text, errno);
-    r = pending ? wait_for(p, LOOP_WRITE) : PROBE_ANSWERED;
-    if (pending && !r)
-        reason = net_connect_error(p->fd);
-    r = reason && reason != ECONNRESET ? tcp_unconnected(p, a.text, reason) : tcp_run(p, ms);
+    for (r = PROBE_ANSWERED; pending && !r; pending = !(loop_peek(p->fd) & LOOP_WRITE))
+        r = wait_for(p, LOOP_WRITE);
+    reason = r ? 0 : net_connect_error(p->fd);
+    if (r) {
+        explain(p, r, ms);
+        p->next = "see that the interface lo is up: ip link set lo up";
+    } else {
+        r = reason && reason != ECONNRESET ? tcp_unconnected(p, a.text, reason) : tcp_run(p, ms);
+    }
     if (r > PROBE_REFUSED)
         net_abort_on_close(p->fd);
     probe_close(p);
