@@ -78,13 +78,15 @@ void channel_retry(long long now, void (*again)(struct channel *ch)) {
 
 static int failed(struct channel *ch, const char *what, long long now) {
     bool console = ch->port && errno == ENXIO; /* will never be a channel */
+    bool newborn = !ch->port && !ch->backoff; /* QEMU has made the socket, and listens in a moment */
     int reason = errno;
 
     if (!console)
         channel_later(ch, now);
     errno = reason;
-    if (!ch->complained)
-        log_msg(LOG_ERROR, "%s %s: %m; %s", what, ch->name, console ? "left alone" : "trying again");
+    if (ch->complained || newborn)
+        return -1;
+    log_msg(LOG_ERROR, "%s %s: %m; %s", what, ch->name, console ? "left alone" : "trying again");
     ch->complained = true;
     return -1;
 }
