@@ -2,6 +2,7 @@
 #include "holder.h"
 
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "file.h"
@@ -63,9 +64,18 @@ int holder_of(dev_t device) {
 }
 
 const char *holder_name(int pid) {
-    static char name[HOLDER_NAME];
+    enum { KERNEL_CUTS = 15 };
+    static char name[KERNEL_CUTS + 1], program[128];
     char path[32];
+    const char *slash;
 
     fmt_print(path, sizeof path, "/proc/%d/comm", pid);
-    return file_read(path, name, sizeof name) > 0 ? name : "?";
+    if (file_read(path, name, sizeof name) <= 0)
+        return "?";
+    fmt_print(path, sizeof path, "/proc/%d/cmdline", pid);
+    if (!name[KERNEL_CUTS - 1] || file_read(path, program, sizeof program) <= 0)
+        return name;
+    slash = memrchr(program, '/', strnlen(program, sizeof program));
+    slash = slash ? slash + 1 : program;
+    return strncmp(slash, name, KERNEL_CUTS) ? name : slash;
 }

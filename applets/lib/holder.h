@@ -6,15 +6,13 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
-enum { HOLDER_NAME = 16 };
-
 /* Calls fn for each character device and socket that another process has open. False if some process could not be looked at. */
 bool holder_each(void (*fn)(const struct stat *open, int pid, void *arg), void *arg);
 
 /* The process that has this character device open, or 0. */
 int holder_of(dev_t device);
 
-/* A process's name, "?" if it has gone. */
+/* A process's name, in a static buffer; "?" if it has gone. */
 const char *holder_name(int pid);
 
 #endif
