@@ -94,6 +94,8 @@ static void add_file(const char *base, void *parent) {
     struct port p = new_port();
     struct stat st;
 
+    if (*base == '.') /* udev makes a link under such a name, then renames it */
+        return;
     fmt_print(p.name, sizeof p.name, "%s%s%s", (const char *)parent, *(const char *)parent ? "/" : "", base);
     if (lstat(ports_path(&p), &st))
         return;
