@@ -74,20 +74,22 @@ static void add_sysfs(const char *node, void *unused) {
     add(&p);
 }
 
-/* The port's node in sysfs, by the numbers of its device. */
-static void find_node(struct port *p) {
+bool ports_node(dev_t device, char node[PORTS_NODE]) {
     char path[64], target[PORTS_PATH];
     const char *slash;
     ssize_t n;
 
-    fmt_print(path, sizeof path, "/sys/dev/char/%u:%u", major(p->device), minor(p->device));
+    *node = '\0';
+    fmt_print(path, sizeof path, "/sys/dev/char/%u:%u", major(device), minor(device));
     n = readlink(path, target, sizeof target - 1);
     if (n <= 0)
-        return;
+        return true;
     target[n] = '\0';
     slash = memrchr(target, '/', (size_t)n);
-    if (slash && !strncmp(slash, "/vport", 6))
-        fmt_copy(p->node, sizeof p->node, slash + 1);
+    if (!slash || strncmp(slash, "/vport", 6))
+        return false;
+    fmt_copy(node, PORTS_NODE, slash + 1);
+    return true;
 }
 
 static void add_file(const char *base, void *parent) {
@@ -109,9 +111,7 @@ static void add_file(const char *base, void *parent) {
     p.device = st.st_rdev;
     p.fs = st.st_dev;
     p.inode = st.st_ino;
-    if (S_ISCHR(st.st_mode))
-        find_node(&p);
-    if (p.is_socket || S_ISCHR(st.st_mode))
+    if (p.is_socket || (S_ISCHR(st.st_mode) && ports_node(p.device, p.node)))
         add(&p);
 }
 
@@ -280,7 +280,7 @@ void ports_reasons(const char *directory, void (*say)(const char *reason)) {
 
     watch_list(SYSFS_PORTS, true, tally_node, &t);
     if (directory) {
-        say("the directory holds no character device, no link to one, and no unix socket");
+        say("the directory holds no port, no link to one, and no unix socket");
         return;
     }
     if (access("/sys/class", F_OK)) {

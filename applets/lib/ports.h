@@ -34,6 +34,9 @@ unsigned ports_count(void);
 struct port *ports_at(unsigned i);
 const char *ports_path(const struct port *p);
 
+/* The node of a character device, "" if sysfs does not know it. False if it is another kind of device than a port. */
+bool ports_node(dev_t device, char node[PORTS_NODE]);
+
 /* Keeps only those for which keep() is true. */
 void ports_filter(bool (*keep)(const char *name));
 
