@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "applets.h"
-#include "lib/agent.h"
 #include "lib/fmt.h"
 #include "lib/holder.h"
 #include "lib/log.h"
@@ -59,13 +58,11 @@ static void put_bytes(char *cell, int64_t bytes) {
 }
 
 static unsigned fill_port(const struct port *p, cells row) {
-    const char *agent = agent_of(p->name);
-
     fmt_copy(row[2], CELL, truth(p->host, "absent", "attached"));
     put_process(row[3], p->pid, truth(p->held, "nobody", "somebody"));
     put_bytes(row[4], p->sent);
     put_bytes(row[5], p->received);
-    fmt_copy(row[6], CELL, agent ? agent : "-");
+    fmt_copy(row[6], CELL, p->agent ? p->agent : "-");
     return 7;
 }
 
@@ -168,7 +165,7 @@ static void json_channel(const struct port *p) {
         json_process("holder", p->pid);
         out_json_number("bytes_sent", p->sent);
         out_json_number("bytes_received", p->received);
-        out_json_text("agent", agent_of(p->name));
+        out_json_text("agent", p->agent);
     }
     out_json_close('}');
 }
@@ -184,6 +181,8 @@ static void print_json(void) {
 }
 
 /* ---- the applet ---- */
+
+static bool wanted(const struct port *p) { return !proxy_has_globs() || proxy_glob(p->name); }
 
 static void say(const char *reason) { log_msg(LOG_ERROR, "none found: %s", reason); }
 
@@ -205,8 +204,7 @@ int vios_list_main(int argc, char **argv) {
         return EXIT_FAILURE;
     }
     unfiltered = ports_count();
-    if (proxy_has_globs())
-        ports_filter(proxy_glob);
+    ports_filter(wanted);
     hint = ports_look();
     if (json)
         print_json();

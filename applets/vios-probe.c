@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 
 #include "applets.h"
-#include "lib/agent.h"
 #include "lib/fmt.h"
 #include "lib/log.h"
 #include "lib/loop.h"
@@ -262,7 +261,7 @@ static void probe_port(const struct port *port, bool each) {
     series(&t, each);
 }
 
-static bool wanted(const char *name) { return proxy_has_globs() ? proxy_glob(name) : !agent_of(name); }
+static bool wanted(const struct port *p) { return proxy_has_globs() ? proxy_glob(p->name) : !p->agent; }
 
 static void probe_directory(const char *directory) {
     unsigned all;

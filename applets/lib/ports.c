@@ -7,6 +7,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "agent.h"
 #include "file.h"
 #include "fmt.h"
 #include "holder.h"
@@ -54,6 +55,14 @@ static void add(const struct port *p) {
     count++;
 }
 
+/* The name by which the host knows a port. */
+static bool read_name(const char *node, char name[PORTS_NAME]) {
+    char path[96];
+
+    fmt_print(path, sizeof path, SYSFS_PORTS "/%s/name", node);
+    return file_read(path, name, PORTS_NAME) > 0;
+}
+
 static struct port new_port(void) {
     return (struct port){.host = -1, .held = -1, .sent = -1, .received = -1};
 }
@@ -64,9 +73,9 @@ static void add_sysfs(const char *node, void *unused) {
     struct stat st;
 
     (void)unused;
-    fmt_print(path, sizeof path, SYSFS_PORTS "/%s/name", node);
-    if (file_read(path, p.name, sizeof p.name) <= 0)
+    if (!read_name(node, p.name))
         return;
+    p.agent = agent_of(p.name);
     fmt_copy(p.node, sizeof p.node, node);
     fmt_print(path, sizeof path, "/dev/%s", node);
     if (!stat(path, &st) && S_ISCHR(st.st_mode))
@@ -94,6 +103,7 @@ bool ports_node(dev_t device, char node[PORTS_NODE]) {
 
 static void add_file(const char *base, void *parent) {
     struct port p = new_port();
+    char name[PORTS_NAME];
     struct stat st;
 
     if (*base == '.') /* udev makes a link under such a name, then renames it */
@@ -111,8 +121,10 @@ static void add_file(const char *base, void *parent) {
     p.device = st.st_rdev;
     p.fs = st.st_dev;
     p.inode = st.st_ino;
-    if (p.is_socket || (S_ISCHR(st.st_mode) && ports_node(p.device, p.node)))
-        add(&p);
+    if (!p.is_socket && !(S_ISCHR(st.st_mode) && ports_node(p.device, p.node)))
+        return;
+    p.agent = agent_of(*p.node && read_name(p.node, name) ? name : p.name);
+    add(&p);
 }
 
 int ports_scan(const char *directory) {
@@ -131,11 +143,11 @@ int ports_scan(const char *directory) {
     return directory ? result : 0;
 }
 
-void ports_filter(bool (*keep)(const char *name)) {
+void ports_filter(bool (*keep)(const struct port *p)) {
     unsigned kept = 0;
 
     for (unsigned i = 0; i < count; i++)
-        if (keep(table[i].name))
+        if (keep(&table[i]))
             table[kept++] = table[i];
     count = kept;
 }

@@ -10,13 +10,14 @@
 enum { PORTS_NAME = 256, PORTS_NODE = 32, PORTS_PATH = 1024 };
 
 /* name: the port's, or the file's below the directory. node: the port's, "vport1p1", or empty when unknown. is_socket: a unix socket, else a
- * character device.
+ * character device. agent: whose it is, if it is not for vios.
  * What ports_look() finds out; -1 is unknown, and for a truth 0 is no, 1 yes:
  * host: the host is attached (of a socket: somebody listens). held: a process holds the port (of a socket: a client is attached).
  * pid: the process that holds the port (of a socket: that listens), or 0. sent, received: bytes, from the guest's view. waiting: clients
  * that are not yet accepted. */
 struct port {
     char name[PORTS_NAME], node[PORTS_NODE];
+    const char *agent;
     bool is_socket;
     dev_t device, fs;
     ino_t inode;
@@ -38,7 +39,7 @@ const char *ports_path(const struct port *p);
 bool ports_node(dev_t device, char node[PORTS_NODE]);
 
 /* Keeps only those for which keep() is true. */
-void ports_filter(bool (*keep)(const char *name));
+void ports_filter(bool (*keep)(const struct port *p));
 
 /* The channel with this name, node ("vport1p1") or path, or NULL. */
 struct port *ports_find(const char *what);
