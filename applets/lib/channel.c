@@ -78,7 +78,7 @@ void channel_retry(long long now, void (*again)(struct channel *ch)) {
 
 static int failed(struct channel *ch, const char *what, long long now) {
     bool console = ch->port && errno == ENXIO; /* will never be a channel */
-    bool newborn = !ch->port && !ch->backoff; /* QEMU has made the socket, and listens in a moment */
+    bool newborn = errno == ECONNREFUSED && !ch->backoff; /* QEMU has made the socket, and listens in a moment */
     int reason = errno;
 
     if (!console)

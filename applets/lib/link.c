@@ -4,6 +4,7 @@
 #include <string.h>
 
 enum { EOS_LETTER = 'E', CAPABILITIES_MAX = 16 };
+enum { LINGER = CONFIG_LINGER_TIMEOUT ? CONFIG_LINGER_TIMEOUT : 1 };
 
 static const unsigned char unknown_token[FRAME_TOKEN] = {'?', '?', '?', '?'};
 static const struct frame_tokens refusal = {{'R', 'R', 'R', 'R'}, {'R', 'R', 'R', 'R'}};
@@ -179,8 +180,6 @@ unsigned link_event(struct link *l, enum link_event event, const char *why) {
     return 0;
 }
 
-static long linger(void) { return CONFIG_LINGER_TIMEOUT ? CONFIG_LINGER_TIMEOUT : 1; }
-
 long link_patience(const struct link *l, bool stuck) {
     switch (l->state) {
     case LINK_SYN_SENT:
@@ -191,9 +190,9 @@ long link_patience(const struct link *l, bool stuck) {
     case LINK_ESTABLISHED:
         if (!l->sent_eof && !l->got_eof)
             return 0;
-        return l->eos || stuck ? CONFIG_HALF_CLOSED_TIMEOUT * 1000L : linger();
+        return l->eos || stuck ? CONFIG_HALF_CLOSED_TIMEOUT * 1000L : LINGER;
     case LINK_CLOSING:
-        return stuck ? CONFIG_HALF_CLOSED_TIMEOUT * 1000L : linger();
+        return CONFIG_HALF_CLOSED_TIMEOUT * 1000L;
     default:
         return 0;
     }

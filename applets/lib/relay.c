@@ -237,31 +237,13 @@ static void local_failed(struct conn *c) {
     apply(c, link_event(&c->link, LINK_LOCAL_ERROR, c->text));
 }
 
-/* CLOSING, orderly: the other side is told, and its last words are thrown away until it ends too. */
-static void drain_local(struct conn *c) {
-    unsigned char rest[2048];
-    ssize_t n = 1;
-
-    if (!c->shut && c->fd >= 0)
-        shutdown(c->fd, SHUT_WR);
-    c->shut = c->draining = true;
-    for (int i = 0; i < 32 && n > 0; i++)
-        n = recv(c->fd, rest, sizeof rest, 0);
-    if (n <= 0 && !(n < 0 && transient()))
-        apply(c, link_event(&c->link, LINK_DELIVERED, NULL));
-}
-
 static void delivered(struct conn *c) {
     if (c->shut_due && !c->shut) {
         shutdown(c->fd, SHUT_WR);
         c->shut = true;
     }
-    if (c->link.state != LINK_CLOSING)
-        return;
-    if (c->link.abort || c->link.sent_eof)
+    if (c->link.state == LINK_CLOSING)
         apply(c, link_event(&c->link, LINK_DELIVERED, NULL));
-    else if (!c->draining)
-        drain_local(c);
 }
 
 /* Payload to the TCP side. True if all of it has gone, so that there may be more. */
@@ -436,7 +418,7 @@ static void recycle(struct conn *c) {
     }
     c->link = (struct link){.role = (unsigned char)role->role};
     c->deadline = 0;
-    c->connecting = c->shut_due = c->shut = c->draining = c->slow = c->suspect = false;
+    c->connecting = c->shut_due = c->shut = c->slow = c->suspect = false;
     if (role->role == LINK_GUEST)
         c->channel->decoder = (struct frame_decoder){0};
 }
@@ -469,7 +451,7 @@ static void watch(struct channel *ch) {
     if (!c || c->fd < 0)
         return;
     want = c->connecting || c->head < c->tail ? LOOP_WRITE : 0;
-    if (!c->connecting && (may_send_data(c) || c->draining))
+    if (!c->connecting && may_send_data(c))
         want |= LOOP_READ;
     loop_watch(c->fd, want, on_local, c);
 }
@@ -566,8 +548,6 @@ static void on_local(void *arg, unsigned ready) {
             role->refused(c, reason);
         else
             relay_connecting(c, c->fd, false);
-    } else if (c->draining) {
-        drain_local(c);
     } else if ((ready & LOOP_READ) && may_send_data(c)) {
         channel_write(c->channel, c->tx, read_local(c, 0));
     }
@@ -697,7 +677,7 @@ static void expire(struct conn *c) {
     else if (c->link.state == LINK_CONNECTING)
         role->refused(c, ETIMEDOUT);
     else
-        apply(c, link_event(&c->link, c->draining ? LINK_DELIVERED : LINK_TIMEOUT, NULL));
+        apply(c, link_event(&c->link, LINK_TIMEOUT, NULL));
     settle(ch);
 }
 

@@ -23,7 +23,7 @@ enum { RELAY_TEXT = 255, RELAY_CLIENT = 48 };
  * todo: LINK_SEND_* that are not yet written, nor owed by the channel. filler: bytes of filler to write before the SYN.
  * rx[head..tail) is for the TCP side, rx[raw..filled) not yet looked at; 0 <= head <= tail <= raw <= filled <= BUFFER_SIZE.
  * frame, frame_left, text, text_bytes: a SYN, SYNACK or RESET whose payload is still coming (frame_left > 0).
- * shut_due: shutdown(SHUT_WR) when the payload is delivered; shut: done. draining: CLOSING, waiting for the TCP side's own end.
+ * shut_due: shutdown(SHUT_WR) when the payload is delivered; shut: done.
  * deadline: when link_patience() is over, 0: never. since: when the client came (guest), so that moving it keeps its time.
  * slow: (guest) the time after which the client may be moved is over. suspect: the last look found the port's host absent.
  * spent: (host) a connect was made in this turn. */
@@ -32,7 +32,7 @@ struct conn {
     unsigned char *tx, *rx; /* CONFIG_BUFFER_SIZE bytes each */
     struct link link;
     int fd;
-    bool connecting, shut_due, shut, draining, slow, suspect, spent, moved;
+    bool connecting, shut_due, shut, slow, suspect, spent, moved;
     unsigned todo, filler;
     unsigned head, tail, raw, filled;
     struct frame frame;

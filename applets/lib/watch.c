@@ -28,6 +28,7 @@ static int inotify = -1, ancestor = -1;
 static const char *root;
 static bool subdirectories;
 static watch_fn *tell;
+static bool left_out, freed; /* a directory found no slot; a slot has become free */
 
 /* Only the host proxy has directories in its root. */
 #define NESTED (CONFIG_VIOS_PROXY_HOST && subdirectories)
@@ -92,7 +93,9 @@ static void add_directory(const char *name) {
     while (at < count && directories[at].wd >= 0)
         at++;
     if (at == DIRECTORIES) {
-        log_msg(LOG_ERROR, "%s: more than %d directories; it is left out", watch_path(name), DIRECTORIES - 1);
+        if (!left_out)
+            log_msg(LOG_WARN, "%s: more than %d directories (Kconfig HOST_CHANNELS); it waits", watch_path(name), DIRECTORIES - 1);
+        left_out = true;
         return;
     }
     if (at == count)
@@ -160,6 +163,7 @@ static void leave(unsigned at) {
         return;
     inotify_rm_watch(inotify, directories[at].wd);
     directories[at].wd = -1;
+    freed = true;
 }
 
 static void leave_root(void) {
@@ -223,6 +227,11 @@ static void on_inotify(void *arg, unsigned ready) {
         on_event(e);
         at += (ssize_t)(sizeof *e + e->len);
     }
+    if (freed && left_out) {
+        left_out = false;
+        watch_list(root, true, consider, &directories[0]);
+    }
+    freed = false;
 }
 
 void watch_start(const char *path, bool nested, watch_fn *fn) {
