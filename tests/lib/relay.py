@@ -2,7 +2,8 @@
 """What QEMU is between the two proxies, without QEMU: one virtio-serial channel, with a unix socket for either side.
 
 Host side, as a chardev: one client at a time, a backlog of 1. While none is attached the guest's bytes are not read; when it
-goes, what is queued for it is dropped, be it half a frame, and the guest does not hear of it. Guest side, as a port: bytes for a guest
+goes, what is queued for it is dropped, be it half a frame. The guest then reads what is there, and sees the end; unless it hears nothing,
+because the next host comes so quickly that it looks like no change. Guest side, as a port: bytes for a guest
 that is not there wait; when it closes, those that it had not read are dropped, and those that it wrote still go out."""
 import contextlib
 import os
@@ -31,6 +32,7 @@ class Side:
         self.conn.setblocking(False)
 
     def drop(self):
+        """Its client goes, and what waited for that is lost."""
         if self.conn:
             self.conn.close()
         self.conn = None
@@ -41,10 +43,11 @@ class Relay(threading.Thread):
     """chunk: the most bytes that go on at once; with step the next ones only when these have been read.
     up and down count the bytes that reached the host and the guest; pause(side) stops what goes to that side."""
 
-    def __init__(self, t, guest_path, host_path, chunk=QUEUE, step=False):
+    def __init__(self, t, guest_path, host_path, chunk=QUEUE, step=False, hears=True):
         super().__init__(daemon=True)
         self.guest, self.host = Side(guest_path), Side(host_path)
-        self.chunk, self.step, self.rng = chunk, step, random.Random(t.rng.random())
+        self.chunk, self.step, self.hears, self.rng = chunk, step, hears, random.Random(t.rng.random())
+        self.leaving = False  # the guest is to see the end behind what waits for it
         self.lock, self.ending = threading.Lock(), False
         self.wake_r, self.wake_w = os.pipe()
         self.start()
@@ -61,13 +64,13 @@ class Relay(threading.Thread):
         return self.guest.passed
 
     def attached(self):
-        """Waits until both proxies are."""
-        wait_until(lambda: self.guest.conn and self.host.conn, 'both proxies at the relay')
+        """Waits until both proxies are, and the guest has seen an end that came before."""
+        wait_until(lambda: self.guest.conn and self.host.conn and not self.leaving, 'both proxies at the relay')
 
     def drop(self, side):
         """QEMU loses this side's client."""
         with self.lock:
-            side.drop()
+            self._gone(side)
         self._wake()
 
     def pause(self, side, paused=True):
@@ -91,6 +94,10 @@ class Relay(threading.Thread):
     def _wake(self):
         os.write(self.wake_w, b'x')
 
+    def _gone(self, side):
+        side.drop()
+        self.leaving |= self.hears and side is self.host and bool(self.guest.conn)
+
     def _events(self, me, other):
         events = select.POLLRDHUP if me is self.host else 0
         if other.conn and len(other.queue) < QUEUE:
@@ -111,7 +118,7 @@ class Relay(threading.Thread):
         if data:
             other.queue += data
         elif data is not None:
-            me.drop()
+            self._gone(me)
 
     def _write(self, me):
         size = self.rng.randint(1, self.chunk) if self.chunk < QUEUE else QUEUE
@@ -155,9 +162,13 @@ class Relay(threading.Thread):
                 if event & (select.POLLIN | select.POLLHUP | select.POLLRDHUP):
                     self._read(me, other)
                 if me.conn and event & select.POLLRDHUP and me is self.host:
-                    me.drop()
+                    self._gone(me)
                 elif me.conn and event & select.POLLOUT:
                     self._write(me)
+
+            if self.leaving and not self.guest.queue:
+                self.guest.drop()
+                self.leaving = False
 
     def run(self):
         poll = select.poll()

@@ -95,22 +95,23 @@ class Bystander(threading.Thread):
 class Pair:
     """Service <- host proxy <- relays <- guest proxy: self.port is where clients connect."""
 
-    def __init__(self, t, handler=echo, count=1, chunk=QUEUE, step=False, port=None, level='INFO', guest_options=(), host_options=()):
-        self.t, self.options = t, (guest_options, host_options, level)
+    def __init__(self, t, handler=echo, count=1, chunk=QUEUE, step=False, hears=True, port=None):
+        self.t = t
         self.service = None if port else Service(t, handler)
         self.service_port = port or self.service.port
         t.sub('g')
         t.sub('h/vm1')
-        self.relays = [Relay(t, t.dir / f'g/ch{i}', t.dir / f'h/vm1/ch{i}', chunk, step) for i in range(count)]
+        self.relays = [Relay(t, t.dir / f'g/ch{i}', t.dir / f'h/vm1/ch{i}', chunk, step, hears)
+                       for i in range(count)]
         self.start_host()
         self.start_guest()
         self.attached()
 
     def start_host(self):
-        self.host = self.t.host(self.service_port, *self.options[1], level=self.options[2])
+        self.host = self.t.host(self.service_port)
 
     def start_guest(self):
-        self.guest = self.t.guest(*self.options[0], level=self.options[2])
+        self.guest = self.t.guest()
         self.port = self.guest.port
 
     def attached(self):
