@@ -10,6 +10,7 @@
 #include "lib/out.h"
 #include "lib/ports.h"
 #include "lib/proxy.h"
+#include "lib/why.h"
 
 enum { USAGE = 2, NONE = 3, COLUMNS = 7, CELL = 280 };
 
@@ -190,7 +191,7 @@ static int none(const char *directory, unsigned unfiltered) {
     if (unfiltered)
         say("there are channels, but no name matches -n");
     else
-        ports_reasons(directory, say);
+        why_none(directory, say);
     return NONE;
 }
 

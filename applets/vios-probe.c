@@ -13,6 +13,7 @@
 #include "lib/probe.h"
 #include "lib/proxy.h"
 #include "lib/sysfs.h"
+#include "lib/why.h"
 
 enum { USAGE = 2, COUNT_MAX = 100000 };
 
@@ -84,9 +85,9 @@ static void show(const struct target *t, const struct probe *p, enum probe_resul
         out_json_text("result", probe_name(r));
         out_json_text("text", p->text);
         out_json_text("next", r == PROBE_ANSWERED ? NULL : p->next);
-        out_json_number("microseconds", r > PROBE_REFUSED || !p->us ? -1 : (long long)p->us);
-        out_json_text("capabilities", r == PROBE_ANSWERED && t->path ? p->payload : NULL);
-        out_json_text("reason", r == PROBE_REFUSED && *p->payload ? p->payload : NULL);
+        out_json_number("microseconds", r > PROBE_REFUSED || !p->shake.us ? -1 : (long long)p->shake.us);
+        out_json_text("capabilities", r == PROBE_ANSWERED && t->path ? p->shake.payload : NULL);
+        out_json_text("reason", r == PROBE_REFUSED && *p->shake.payload ? p->shake.payload : NULL);
         out_json_close('}');
     } else if (r == PROBE_ANSWERED) {
         out_safe(t->name, 0);
@@ -161,10 +162,10 @@ static void show_statistics(const struct target *t) {
 static enum probe_result once(const struct target *t, struct probe *p) {
     struct stat st;
 
-    p->us = 0;
+    p->shake.us = 0;
     if (!t->path)
         return probe_tcp(p, t->port, timeout);
-    if (p->fd < 0) {
+    if (p->shake.fd < 0) {
         enum probe_result r;
 
         if (stat(t->path, &st)) {
@@ -192,7 +193,7 @@ static void count_result(enum probe_result r, unsigned us) {
 
 /* All handshakes of one target. each: it is one of a directory's, where those that are held are only told of. */
 static void series(const struct target *t, bool each) {
-    struct probe p = {.fd = -1};
+    struct probe p = {.shake = {.fd = -1}};
     unsigned n = count ? (unsigned)count : 1;
 
     tally.done = tally.answered = tally.refused = 0;
@@ -214,7 +215,7 @@ static void series(const struct target *t, bool each) {
         if (r == PROBE_STOPPED && tally.done)
             break;
         probed = true;
-        count_result(r, p.us);
+        count_result(r, p.shake.us);
         while (i < n && !loop_stopped() && (left = next - loop_micros()) > 0)
             loop_wait((long)(left / 1000) + 1);
     }
@@ -229,7 +230,7 @@ static void series(const struct target *t, bool each) {
 /* ---- what to probe ---- */
 
 static void fail(const char *name, const char *text) {
-    struct probe p = {.next = "vios-list shows the channels that there are"};
+    struct probe p = {.shake = {.fd = -1}, .next = "vios-list shows the channels that there are"};
     struct target t = {name, NULL, 0};
 
     fmt_copy(p.text, sizeof p.text, text);
@@ -280,7 +281,7 @@ static void probe_directory(const char *directory) {
     if (all)
         say(proxy_has_globs() ? "no name matches -n" : "there are only ports of other agents: -n NAME probes such a one anyway");
     else
-        ports_reasons(directory, say);
+        why_none(directory, say);
 }
 
 static void probe_path(const char *path, const struct stat *st) {

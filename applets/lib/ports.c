@@ -17,8 +17,6 @@
 #include "watch.h"
 
 #define DEBUGFS "/sys/kernel/debug"
-#define VIRTIO "/sys/bus/virtio"
-#define PCI "/sys/bus/pci/devices"
 
 enum { PORTS_MAX = 1024 };
 
@@ -30,7 +28,9 @@ static const char *root; /* NULL: the ports are from sysfs */
 
 unsigned ports_count(void) { return count; }
 
-struct port *ports_at(unsigned i) { return &table[i]; }
+struct port *ports_at(unsigned i) {
+    return &table[i];
+}
 
 const char *ports_path(const struct port *p) {
     static char path[PORTS_PATH];
@@ -63,9 +63,7 @@ static bool read_name(const char *node, char name[PORTS_NAME]) {
     return file_read(path, name, PORTS_NAME) > 0;
 }
 
-static struct port new_port(void) {
-    return (struct port){.host = -1, .held = -1, .sent = -1, .received = -1};
-}
+static struct port new_port(void) { return (struct port){.host = -1, .held = -1, .sent = -1, .received = -1}; }
 
 static void add_sysfs(const char *node, void *unused) {
     struct port p = new_port();
@@ -255,60 +253,4 @@ const char *ports_look(void) {
         less |= p->host < 0;
     }
     return less ? debugfs_hint() : NULL;
-}
-
-/* ---- why there is nothing ---- */
-
-struct tally {
-    unsigned consoles, pci, nodes; /* virtio-serial devices, those on the PCI bus, their ports */
-};
-
-static bool is_id(const char *directory, const char *device, const char *file, const char *id) {
-    char path[128], text[16];
-
-    fmt_print(path, sizeof path, "%s/%s/%s", directory, device, file);
-    return file_read(path, text, sizeof text) > 0 && !strcmp(text, id);
-}
-
-static void tally_virtio(const char *device, void *arg) {
-    ((struct tally *)arg)->consoles += is_id(VIRTIO "/devices", device, "device", "0x0003");
-}
-
-static void tally_pci(const char *device, void *arg) {
-    struct tally *t = arg;
-
-    t->pci += is_id(PCI, device, "vendor", "0x1af4") &&
-                (is_id(PCI, device, "device", "0x1003") || is_id(PCI, device, "device", "0x1043"));
-}
-
-static void tally_node(const char *node, void *arg) {
-    (void)node;
-    ((struct tally *)arg)->nodes++;
-}
-
-void ports_reasons(const char *directory, void (*say)(const char *reason)) {
-    struct tally t = {0};
-    bool driver = !access(VIRTIO "/drivers/virtio_console", F_OK);
-
-    watch_list(SYSFS_PORTS, true, tally_node, &t);
-    if (directory) {
-        say("the directory holds no port, no link to one, and no unix socket");
-        return;
-    }
-    if (access("/sys/class", F_OK)) {
-        say("sysfs is not mounted, which would tell: mount -t sysfs sysfs /sys");
-        return;
-    }
-    if (!driver)
-        say("the driver virtio_console is not loaded: modprobe virtio_console");
-    watch_list(VIRTIO "/devices", true, tally_virtio, &t);
-    if (!t.consoles)
-        watch_list(PCI, true, tally_pci, &t);
-    if (t.pci)
-        say("a virtio-serial device is there, but its driver virtio_pci is not loaded: modprobe virtio_pci");
-    else if (!t.consoles)
-        say("there is no virtio-serial device: QEMU needs -device virtio-serial");
-    if (driver && t.consoles)
-        say(t.nodes ? "the virtio-serial device has consoles, but no named port: QEMU needs -device virtserialport,chardev=ID,name=NAME"
-                    : "the virtio-serial device has no port: QEMU needs -device virtserialport,chardev=ID,name=NAME");
 }

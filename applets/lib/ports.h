@@ -47,7 +47,4 @@ struct port *ports_find(const char *what);
 /* Looks at debugfs, /proc/PID/fd and /proc/net/unix for all of them. Returns a hint how to see more, or NULL. */
 const char *ports_look(void);
 
-/* Calls say() with each reason why ports_scan() may have found nothing, the most likely first. Each has been checked. */
-void ports_reasons(const char *directory, void (*say)(const char *reason));
-
 #endif

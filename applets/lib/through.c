@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* through: the probe's way through a running guest proxy. */
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "fmt.h"
+#include "loop.h"
+#include "net.h"
+#include "probe.h"
+
+/* Waits until a connect is decided. */
+static enum probe_result await_connect(struct shake *h) {
+    enum probe_result r = PROBE_ANSWERED;
+
+    while (!r && !(loop_peek(h->fd) & LOOP_WRITE))
+        r = shake_wait(h, LOOP_WRITE);
+    return r;
+}
+
+/* Reads until something has come or the time is over. h->came: bytes in h->seen; 0: the end. */
+static enum probe_result listen_for(struct shake *h, long long deadline) {
+    h->deadline = deadline;
+    for (;;) {
+        ssize_t n = read(h->fd, h->seen, sizeof h->seen);
+        enum probe_result r;
+
+        h->came = n > 0 ? (unsigned)n : 0;
+        if (n >= 0)
+            return PROBE_ANSWERED;
+        if (errno != EAGAIN)
+            return PROBE_CUT_OFF;
+        r = shake_wait(h, LOOP_READ);
+        if (r)
+            return r;
+    }
+}
+
+static enum probe_result unconnected(struct probe *p, const char *address, int reason) {
+    errno = reason;
+    fmt_print(p->text, PROBE_TEXT, "cannot connect to %s: %m", address);
+    p->next = "see that 127.0.0.1 can be reached";
+    if (reason == ECONNREFUSED) {
+        fmt_print(p->text, PROBE_TEXT, "nothing listens on %s", address);
+        p->next = "start vios-proxy-guest, or give the port that it listens on";
+    } else if (reason == ENETUNREACH) {
+        fmt_print(p->text, PROBE_TEXT, "%s cannot be reached: the interface lo is down", address);
+        p->next = "ip link set lo up";
+    }
+    return PROBE_NO_CHANNEL;
+}
+
+static enum probe_result turned_away(struct probe *p, enum probe_result r) {
+    fmt_print(p->text, PROBE_TEXT,
+              "the proxy took the connection and %s it after %u ms: the service refuses, or no host is attached",
+              r ? "reset" : "closed", p->shake.us / 1000);
+    p->next = "see the messages of vios-proxy-guest, which tell why";
+    return PROBE_REFUSED;
+}
+
+static enum probe_result nothing_came(struct probe *p, long ms) {
+    fmt_print(
+        p->text, PROBE_TEXT,
+        "the connection is open, but in %s nothing came back: all channels are in use, the host does not answer, or the service "
+        "is silent",
+        probe_seconds(ms));
+    p->next = "kill -USR1 the vios-proxy-guest: its table shows the state of each channel";
+    return PROBE_NO_ANSWER;
+}
+
+/* A connection that is open: a service may speak first; if it does not, it may answer the end of our data by its own. */
+static enum probe_result look(struct probe *p, long ms) {
+    struct shake *h = &p->shake;
+    enum probe_result r = listen_for(h, h->started + ms * 250LL);
+    bool asked = r == PROBE_TIMED_OUT;
+
+    if (asked) {
+        shutdown(h->fd, SHUT_WR);
+        r = listen_for(h, h->started + ms * 1000LL);
+    }
+    h->us = (unsigned)(loop_micros() - h->started);
+    if (r == PROBE_CUT_OFF || (!r && !h->came && !asked))
+        return turned_away(p, r);
+    if (r == PROBE_TIMED_OUT)
+        return nothing_came(p, ms);
+    if (r) {
+        fmt_print(p->text, PROBE_TEXT, "interrupted while waiting for the service");
+    } else if (h->came) {
+        fmt_print(p->text, PROBE_TEXT, "answered in %u.%03u ms, the service's first bytes:", h->us / 1000, h->us % 1000);
+        probe_show(p, h->seen, h->came);
+    } else {
+        fmt_print(p->text, PROBE_TEXT, "answered: the service ended the connection after we did");
+    }
+    return r;
+}
+
+static enum probe_result connected(struct probe *p, const char *address, long ms) {
+    enum probe_result r = await_connect(&p->shake);
+    int reason = r ? 0 : net_connect_error(p->shake.fd);
+
+    if (reason && reason != ECONNRESET)
+        return unconnected(p, address, reason);
+    if (!r)
+        return look(p, ms);
+    fmt_print(p->text, PROBE_TEXT, "%s %s while connecting to %s", r == PROBE_TIMED_OUT ? "timed out after" : "interrupted within",
+              probe_seconds(ms), address);
+    p->next = "see that the interface lo is up: ip link set lo up";
+    return r;
+}
+
+enum probe_result probe_tcp(struct probe *p, unsigned port, long ms) {
+    struct net_address a;
+    enum probe_result r;
+    bool pending;
+
+    p->next = NULL;
+    shake_begin(&p->shake, ms);
+    net_literal(&a, "127.0.0.1", port);
+    p->shake.fd = net_connect(&a, &pending);
+    if (p->shake.fd < 0)
+        return unconnected(p, a.text, errno);
+    r = connected(p, a.text, ms);
+    if (r > PROBE_REFUSED)
+        net_abort_on_close(p->shake.fd);
+    probe_close(p);
+    return r;
+}
