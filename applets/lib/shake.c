@@ -10,6 +10,9 @@
 
 enum { GRACE = 500000 /* us for the last frames */, LOOK_AGAIN = 250000, READS = 64 };
 
+/* For the host's log: a RESET may say why. */
+static const char why[] = "vios-probe";
+
 void shake_begin(struct shake *h, long ms) {
     *h = (struct shake){.fd = h->fd, .port = h->port, .aligned = h->aligned};
     h->started = loop_micros();
@@ -211,13 +214,13 @@ static enum probe_result await_answer(struct shake *h) {
 
 /* Leaves the host in LISTEN. */
 static enum probe_result finish(struct shake *h) {
-    static unsigned char b[2 * FRAME_HEADER];
+    static unsigned char b[2 * FRAME_HEADER + sizeof why];
     size_t n;
 
     h->step = "ending the connection (it does not read)";
     h->link.tokens = h->answer.tokens;
     n = encode(b, FRAME_ACK, &h->link.tokens, "");
-    n += encode(b + n, FRAME_RESET, &h->link.tokens, "");
+    n += encode(b + n, FRAME_RESET, &h->link.tokens, why);
     return send_all(h, b, n);
 }
 
@@ -255,10 +258,10 @@ static enum probe_result judge(struct shake *h, enum probe_result r) {
 enum probe_result shake_hands(struct shake *h) { return judge(h, handshake(h)); }
 
 void shake_retreat(struct shake *h) {
-    static unsigned char b[FRAME_HEADER];
+    static unsigned char b[FRAME_HEADER + sizeof why];
 
     h->retreating = true;
     h->deadline = loop_micros() + GRACE;
     if (h->hunting && !flush(h))
-        send_all(h, b, encode(b, FRAME_RESET, &h->link.tokens, ""));
+        send_all(h, b, encode(b, FRAME_RESET, &h->link.tokens, why));
 }
