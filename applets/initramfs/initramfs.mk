@@ -31,4 +31,4 @@ dist:
 	@echo $(O)/vios-$(VERSION).tar.gz
 
 deb: all
-	@VIOS='$(abspath $(O)/vios)' O='$(abspath $(O))' MAKE='$(MAKE)' applets/initramfs/debian/build $(VERSION)
+	@O='$(abspath $(O))' MAKE='$(MAKE)' applets/initramfs/deb $(VERSION)
