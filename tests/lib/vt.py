@@ -18,6 +18,7 @@ import os
 import pathlib
 import random
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -168,6 +169,14 @@ class Proc:
 
     def fds(self):
         return len(os.listdir(f'/proc/{self.pid}/fd'))
+
+    def starve(self):
+        """It can open no descriptor more. Returns what ends that."""
+        used = {int(fd) for fd in os.listdir(f'/proc/{self.pid}/fd')}
+        before = resource.prlimit(self.pid, resource.RLIMIT_NOFILE)
+        lowest = min(set(range(len(used) + 1)) - used)
+        resource.prlimit(self.pid, resource.RLIMIT_NOFILE, (lowest, before[1]))
+        return lambda: resource.prlimit(self.pid, resource.RLIMIT_NOFILE, before)
 
     def _number(self, file, key):
         return int(re.search(rf'^{key}:\s+(\d+)', pathlib.Path(f'/proc/{self.pid}/{file}').read_text(), re.M)[1])
