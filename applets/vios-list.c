@@ -183,6 +183,13 @@ static void print_json(void) {
 
 /* ---- the applet ---- */
 
+static void tell_unlinked(void) {
+    for (unsigned i = 0; i < ports_count(); i++)
+        if (ports_at(i)->unlinked)
+            log_msg(LOG_WARN, "%s: no link in " CONFIG_HOST_DIRECTORY ", so vios-proxy-guest does not find it: udevadm trigger",
+                    ports_at(i)->name);
+}
+
 static bool wanted(const struct port *p) { return !proxy_has_globs() || proxy_glob(p->name); }
 
 static void say(const char *reason) { log_msg(LOG_ERROR, "none found: %s", reason); }
@@ -215,6 +222,7 @@ int vios_list_main(int argc, char **argv) {
         log_msg(LOG_ERROR, "stdout: %m");
         return EXIT_FAILURE;
     }
+    tell_unlinked();
     if (hint)
         log_msg(LOG_NOTICE, "%s", hint);
     return ports_count() ? EXIT_SUCCESS : none(directory, unfiltered);

@@ -225,6 +225,27 @@ static void look_at_sockets(void) {
     socks_each(match_socket, NULL);
 }
 
+static void match_link(const char *base, void *unused) {
+    char path[PORTS_PATH];
+    struct stat st;
+
+    (void)unused;
+    fmt_print(path, sizeof path, CONFIG_HOST_DIRECTORY "/%s", base);
+    for (unsigned i = 0; !stat(path, &st) && i < count; i++)
+        if (st.st_rdev == table[i].device)
+            table[i].unlinked = false;
+}
+
+/* vios-proxy-guest looks for ports in sysfs only if the default directory is not there. */
+static void look_at_links(void) {
+    bool there = !root && !access(CONFIG_HOST_DIRECTORY, X_OK);
+
+    for (unsigned i = 0; i < count; i++)
+        table[i].unlinked = there && !table[i].agent;
+    if (there)
+        watch_list(CONFIG_HOST_DIRECTORY, true, match_link, NULL);
+}
+
 /* Why debugfs told nothing of a port. */
 static const char *debugfs_hint(void) {
     if (!access(DEBUGFS "/virtio-ports", X_OK))
@@ -242,6 +263,7 @@ const char *ports_look(void) {
     for (unsigned i = 0; i < count; i++)
         look_at_debugfs(&table[i]);
     look_at_sockets();
+    look_at_links();
     complete = holder_each(match_holder, NULL);
     for (unsigned i = 0; i < count; i++) {
         struct port *p = &table[i];
