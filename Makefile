@@ -82,9 +82,9 @@ WARNINGS = -Wall -Wextra -Wshadow -Wundef -Wmissing-prototypes -Wstrict-prototyp
 VIOS_CFLAGS = -std=c11 -D_GNU_SOURCE -DVIOS_VERSION='"$(VERSION)"' -include $(O)/config.h -Os -g -fno-pie -ffunction-sections \
 	-fdata-sections -fno-unwind-tables -fno-asynchronous-unwind-tables -ffile-prefix-map=$(CURDIR)=. $(WARNINGS)
 # Of a 44 kB file, noseparate-code saves 6 kB, norelro and common-page-size 2 kB each (musl makes no use of relro in a static
-# program). LTO would save 1 %, and is not worth its time.
+# program). LTO saves nothing. The layout costs 2 kB, and idle it saves 56 KiB of memory.
 VIOS_LDFLAGS = -static -no-pie -Wl,--gc-sections -Wl,--build-id=none -Wl,-z,noseparate-code -Wl,-z,norelro \
-	-Wl,-z,common-page-size=16
+	-Wl,-z,common-page-size=16 -Wl,-T,applets/config/layout.ld
 
 COMPILE = $(CC) $(VIOS_CFLAGS) $(CPPFLAGS) $(CFLAGS)
 LINK = $(CC) $(CFLAGS) $(VIOS_LDFLAGS) $(LDFLAGS) -o $(O)/vios_unstripped $(OBJECTS)
@@ -101,7 +101,7 @@ $(O)/obj/%.o: %.c $(O)/commands $(O)/config.h
 	$(SHOW) CC $<
 	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
 
-$(O)/vios_unstripped: $(OBJECTS)
+$(O)/vios_unstripped: $(OBJECTS) applets/config/layout.ld
 	$(SHOW) LINK $@
 	$(Q)$(LINK)
 

@@ -10,12 +10,13 @@
 #include "fmt.h"
 #include "log.h"
 #include "loop.h"
+#include "memory.h"
 #include "net.h"
 
 /* A port's read() ends at a buffer of the ring; a shorter read means that the ring was empty just now. */
 enum { PORT_READ = 4096 };
 
-static struct channel table[CHANNEL_MAX];
+static MEMORY_BULK _Alignas(MEMORY_PAGE) struct channel table[CHANNEL_MAX];
 static long long first_retry;
 static unsigned count; /* slots 0..count-1 have been in use */
 

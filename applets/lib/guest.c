@@ -105,7 +105,7 @@ static void move(struct conn *c) {
 }
 
 static void move_waiting(void) {
-    for (unsigned i = 0; i < RELAY_MAX; i++) {
+    for (unsigned i = 0; i < relay_top(); i++) {
         struct conn *c = relay_at(i);
 
         if (c && c->slow && c->link.state == LINK_SYN_SENT)

@@ -12,16 +12,17 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "memory.h"
 
 static fd_set reads, writes;             /* what is watched */
 static fd_set read_ready, write_ready;   /* what this round found, less what has been unwatched since */
-static struct {
+static MEMORY_BULK struct {
     loop_fn *fn;
     void *arg;
 } owners[FD_SETSIZE];
 static int top; /* one more than the highest watched fd */
 static int signals = -1;
-static bool stopped, asked;
+static bool stopped, asked, resting;
 static long long now; /* of this round, 0: not yet asked for */
 
 bool loop_fits(int fd) { return fd >= 0 && fd < FD_SETSIZE; }
@@ -100,12 +101,17 @@ static void dispatch(void) {
     }
 }
 
+void loop_rest(void) { resting = true; }
+
 bool loop_wait(long ms) {
     struct timeval t = {ms / 1000, ms % 1000 * 1000};
     int n;
 
     read_ready = reads;
     write_ready = writes;
+    if (resting)
+        memory_trim(); /* here, since all code but this file and libc is let go of */
+    resting = false;
     n = select(top, &read_ready, &write_ready, NULL, ms < 0 ? NULL : &t);
     now = 0;
     if (n > 0)

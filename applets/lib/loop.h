@@ -19,6 +19,9 @@ void loop_watch(int fd, unsigned want, loop_fn *fn, void *arg);
 /* From now on SIGINT, SIGTERM and SIGUSR1 are seen by loop_wait() only, and SIGPIPE by nobody. */
 void loop_signals(void);
 
+/* Before a wait without limit: the wait will be long, so let go of the pages that it does not need. */
+void loop_rest(void);
+
 /* Waits at most ms milliseconds (-1: for ever) and calls what is ready. False if the time was over with nothing ready. A failing
  * select() is FATAL. */
 bool loop_wait(long ms);

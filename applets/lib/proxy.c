@@ -203,6 +203,8 @@ void proxy_run(long (*timer)(void)) {
 
         if (timer)
             wait = sooner(wait, timer());
+        if (wait < 0 && relay_rest())
+            loop_rest();
         loop_wait(wait);
         relay_tick();
         if (channel_retry_at())

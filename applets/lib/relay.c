@@ -10,6 +10,7 @@
 #include "fmt.h"
 #include "log.h"
 #include "loop.h"
+#include "memory.h"
 #include "net.h"
 
 /* A lost wake-up of a port, and a host that goes while its port is not read, are found by a look once in this many milliseconds. */
@@ -24,13 +25,14 @@ _Static_assert(CONFIG_BUFFER_SIZE >= 2 * FRAME_HEADER + RELAY_TEXT, "a control f
 _Static_assert((int)DATA_MAX <= (int)FRAME_PAYLOAD_MAX, "a buffer's payload must fit into a frame");
 
 /* One conn more than there may be connections: an idle channel can always be read, if only to refuse its SYN. */
-static struct conn conns[RELAY_MAX + 1];
-static _Alignas(4096) unsigned char tx_buffers[RELAY_MAX + 1][CONFIG_BUFFER_SIZE];
-static _Alignas(4096) unsigned char rx_buffers[RELAY_MAX + 1][CONFIG_BUFFER_SIZE];
+static MEMORY_BULK struct conn conns[RELAY_MAX + 1];
+static MEMORY_BULK _Alignas(4096) unsigned char tx_buffers[RELAY_MAX + 1][CONFIG_BUFFER_SIZE];
+static MEMORY_BULK _Alignas(4096) unsigned char rx_buffers[RELAY_MAX + 1][CONFIG_BUFFER_SIZE];
 
 static const struct relay_role *role;
 static unsigned turn;       /* of the last connection */
 static unsigned high;       /* slots 0..high-1 may be in use */
+static unsigned dirty;      /* buffers 0..dirty-1 may have memory */
 static unsigned long long dice;
 static struct log_limit losses; /* a lost host costs one message, however many connections it had */
 
@@ -57,6 +59,8 @@ static struct conn *borrow(struct channel *ch) {
     ch->conn = c;
     if (i >= high)
         high = i + 1;
+    if (i >= dirty)
+        dirty = i + 1;
     return c;
 }
 
@@ -67,7 +71,9 @@ static void release(struct conn *c) {
         high--;
 }
 
-struct conn *relay_at(unsigned i) { return i < RELAY_MAX && conns[i].channel ? &conns[i] : NULL; }
+unsigned relay_top(void) { return high; }
+
+struct conn *relay_at(unsigned i) { return conns[i].channel ? &conns[i] : NULL; }
 
 unsigned relay_count(const char *prefix, size_t n) {
     unsigned count = 0;
@@ -702,6 +708,17 @@ void relay_tick(void) {
             settle(c->channel);
         }
     }
+}
+
+bool relay_rest(void) {
+    if (high)
+        return false;
+    if (dirty) {
+        memory_give_back(tx_buffers, dirty * sizeof *tx_buffers);
+        memory_give_back(rx_buffers, dirty * sizeof *rx_buffers);
+    }
+    dirty = 0;
+    return true;
 }
 
 bool relay_stop(void) {

@@ -77,11 +77,15 @@ void relay_drop(struct channel *ch);
 long relay_timeout(void);
 void relay_tick(void);
 
+/* Before a long wait: gives back the buffers of connections that have ended. False while there are connections. */
+bool relay_rest(void);
+
 /* All connections are told to end: true while frames are still owed. Call again when something was ready. */
 bool relay_stop(void);
 
-/* Connections of the channels whose name begins with these n bytes; the i-th slot, 0..RELAY_MAX - 1, or NULL when it is free. */
+/* Connections of the channels whose name begins with these n bytes; the i-th slot, 0..relay_top() - 1, or NULL when it is free. */
 unsigned relay_count(const char *prefix, size_t n);
+unsigned relay_top(void);
 struct conn *relay_at(unsigned i);
 
 #endif

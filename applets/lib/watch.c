@@ -13,16 +13,18 @@
 #include "fmt.h"
 #include "log.h"
 #include "loop.h"
+#include "memory.h"
 
 enum { MASK = IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR };
 enum { DIRECTORIES = 1 + (CONFIG_VIOS_PROXY_HOST ? CONFIG_HOST_CHANNELS : 0) };
 
 /* The root is directories[0], with the empty name. wd: -1 for a free slot, or while the root is missing. ancestor: the watch on the
  * nearest directory above a missing root. */
-static struct directory {
+struct directory {
     int wd;
     char name[CHANNEL_NAME];
-} directories[DIRECTORIES];
+};
+static MEMORY_BULK struct directory directories[DIRECTORIES];
 static unsigned count;
 static int inotify = -1, ancestor = -1;
 static const char *root;

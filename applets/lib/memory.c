@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "memory.h"
+
+#include <stdint.h>
+#include <sys/mman.h>
+
+extern char __executable_start[], etext[]; /* the linker's names for the ends of the code */
+
+void memory_give_back(void *p, size_t n) {
+    uintptr_t begin = ((uintptr_t)p + MEMORY_PAGE - 1) & ~(uintptr_t)(MEMORY_PAGE - 1);
+
+    madvise((void *)begin, (uintptr_t)p + n - begin, MADV_DONTNEED);
+}
+
+void memory_trim(void) { memory_give_back(__executable_start, (size_t)(etext - __executable_start)); }

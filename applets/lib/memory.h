@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* memory: where static data lies, and what is given back. All data is static, and most of it is tables and buffers of which a small guest
+ * uses the first lines. */
+#ifndef VIOS_MEMORY_H
+#define VIOS_MEMORY_H
+
+#include <stddef.h>
+
+enum { MEMORY_PAGE = 4096 };
+
+/* A table or buffer that is large: it goes behind all small data, so that those share a few pages (config/layout.ld). */
+#define MEMORY_BULK __attribute__((section(".bss.bulk")))
+
+/* Gives the whole pages from p on back: n bytes of static buffers, which are zero from then on. */
+void memory_give_back(void *p, size_t n);
+
+/* Lets go of the pages of code; what is needed again comes back by itself. */
+void memory_trim(void);
+
+#endif
