@@ -63,9 +63,9 @@ static const struct opt_applet applet = {
     USAGE,
 };
 
-/* What is probed. path: NULL for tcp:PORT. */
+/* What is probed. path: NULL for tcp:PORT, and for what cannot be probed; then missing tells why. */
 struct target {
-    const char *name, *path;
+    const char *name, *path, *missing;
     unsigned port;
 };
 
@@ -76,6 +76,15 @@ static struct {
 } tally;
 
 /* ---- output ---- */
+
+static void begin(const struct target *t) {
+    if (!json)
+        return;
+    out_json_open(NULL, '{');
+    out_json_text("name", t->name);
+    out_json_text("path", t->path);
+    out_json_open("handshakes", '[');
+}
 
 static void show(const struct target *t, const struct probe *p, enum probe_result r, unsigned number) {
     static const char *said; /* the last advice: it is given once */
@@ -163,17 +172,16 @@ static enum probe_result once(const struct target *t, struct probe *p) {
     struct stat st;
 
     p->shake.us = 0;
-    if (!t->path)
+    if (t->port)
         return probe_tcp(p, t->port, timeout);
+    if (t->missing || stat(t->path, &st)) {
+        fmt_copy(p->text, sizeof p->text, t->missing ? t->missing : "no such channel");
+        p->next = "vios-list shows those that there are";
+        return PROBE_NO_CHANNEL;
+    }
     if (p->shake.fd < 0) {
-        enum probe_result r;
+        enum probe_result r = probe_open(p, t->path, &st);
 
-        if (stat(t->path, &st)) {
-            fmt_print(p->text, sizeof p->text, "no such channel: %s: %m", t->path);
-            p->next = "vios-list shows those that there are";
-            return PROBE_NO_CHANNEL;
-        }
-        r = probe_open(p, t->path, &st);
         if (r)
             return r;
     }
@@ -194,15 +202,10 @@ static void count_result(enum probe_result r, unsigned us) {
 /* All handshakes of one target. each: it is one of a directory's, where those that are held are only told of. */
 static void series(const struct target *t, bool each) {
     struct probe p = {.shake = {.fd = -1}};
-    unsigned n = count ? (unsigned)count : 1;
+    unsigned n = count && !t->missing ? (unsigned)count : 1;
 
     tally.done = tally.answered = tally.refused = 0;
-    if (json) {
-        out_json_open(NULL, '{');
-        out_json_text("name", t->name);
-        out_json_text("path", t->path);
-        out_json_open("handshakes", '[');
-    }
+    begin(t);
     for (unsigned i = 1; i <= n && !loop_stopped(); i++) {
         enum probe_result r = once(t, &p);
         long long next = loop_micros() + interval * 1000LL, left;
@@ -229,31 +232,14 @@ static void series(const struct target *t, bool each) {
 
 /* ---- what to probe ---- */
 
-static void fail(const char *name, const char *text) {
-    struct probe p = {.shake = {.fd = -1}, .next = "vios-list shows the channels that there are"};
-    struct target t = {name, NULL, 0};
-
-    fmt_copy(p.text, sizeof p.text, text);
-    if (json) {
-        out_json_open(NULL, '{');
-        out_json_text("name", name);
-        out_json_text("path", NULL);
-        out_json_open("handshakes", '[');
-    }
-    show(&t, &p, PROBE_NO_CHANNEL, 0);
-    if (json) {
-        out_json_close(']');
-        out_json_close('}');
-    }
-    worst = probe_status(PROBE_NO_CHANNEL);
-}
+static void fail(const char *name, const char *text) { series(&(struct target){name, NULL, text, 0}, false); }
 
 static void say(const char *reason) { log_msg(LOG_ERROR, "no channel: %s", reason); }
 
 /* A device whose node is missing gets one, as vios-proxy-guest makes it. */
 static void probe_port(const struct port *port, bool each) {
     char path[PORTS_PATH];
-    struct target t = {port->name, path, 0};
+    struct target t = {port->name, path, NULL, 0};
     struct stat st;
 
     fmt_copy(path, sizeof path, ports_path(port));
@@ -285,7 +271,7 @@ static void probe_directory(const char *directory) {
 }
 
 static void probe_path(const char *path, const struct stat *st) {
-    struct target t = {path, path, 0};
+    struct target t = {path, path, NULL, 0};
     char node[PORTS_NODE];
 
     if (S_ISDIR(st->st_mode))
@@ -330,7 +316,7 @@ int vios_probe_main(int argc, char **argv) {
         out_json_open("channels", '[');
     }
     if (!strncmp(what, "tcp:", 4))
-        series(&(struct target){what, NULL, tcp_port(what + 4)}, false);
+        series(&(struct target){what, NULL, NULL, tcp_port(what + 4)}, false);
     else if (!strcmp(what, CONFIG_HOST_DIRECTORY))
         probe_directory(NULL);
     else

@@ -42,6 +42,16 @@ const char *ports_path(const struct port *p) {
     return path;
 }
 
+/* Begins a new one. */
+static struct port *fresh(void) {
+    static struct port p;
+
+    memset(&p, 0, sizeof p);
+    p.host = p.held = -1;
+    p.sent = p.received = -1;
+    return &p;
+}
+
 static void add(const struct port *p) {
     unsigned at = count;
 
@@ -49,10 +59,10 @@ static void add(const struct port *p) {
         left_out++;
         return;
     }
-    for (; at && strcmp(p->name, table[at - 1].name) < 0; at--)
-        table[at] = table[at - 1];
-    table[at] = *p;
-    count++;
+    while (at && strcmp(p->name, table[at - 1].name) < 0)
+        at--;
+    memmove(&table[at + 1], &table[at], (count++ - at) * sizeof *table);
+    memcpy(&table[at], p, sizeof *p);
 }
 
 /* The name by which the host knows a port. */
@@ -63,22 +73,18 @@ static bool read_name(const char *node, char name[PORTS_NAME]) {
     return file_read(path, name, PORTS_NAME) > 0;
 }
 
-static struct port new_port(void) { return (struct port){.host = -1, .held = -1, .sent = -1, .received = -1}; }
-
 static void add_sysfs(const char *node, void *unused) {
-    struct port p = new_port();
-    char path[PORTS_PATH];
+    struct port *p = fresh();
     struct stat st;
 
     (void)unused;
-    if (!read_name(node, p.name))
+    if (!read_name(node, p->name))
         return;
-    p.agent = agent_of(p.name);
-    fmt_copy(p.node, sizeof p.node, node);
-    fmt_print(path, sizeof path, "/dev/%s", node);
-    if (!stat(path, &st) && S_ISCHR(st.st_mode))
-        p.device = st.st_rdev;
-    add(&p);
+    fmt_copy(p->node, sizeof p->node, node);
+    p->agent = agent_of(p->name);
+    if (!stat(ports_path(p), &st) && S_ISCHR(st.st_mode))
+        p->device = st.st_rdev;
+    add(p);
 }
 
 bool ports_node(dev_t device, char node[PORTS_NODE]) {
@@ -100,29 +106,32 @@ bool ports_node(dev_t device, char node[PORTS_NODE]) {
 }
 
 static void add_file(const char *base, void *parent) {
-    struct port p = new_port();
+    struct port *p = fresh();
+    const char *path = ports_path(p), *above = parent;
     char name[PORTS_NAME];
     struct stat st;
 
     if (*base == '.') /* udev makes a link under such a name, then renames it */
         return;
-    fmt_print(p.name, sizeof p.name, "%s%s%s", (const char *)parent, *(const char *)parent ? "/" : "", base);
-    if (lstat(ports_path(&p), &st))
+    fmt_print(p->name, sizeof p->name, "%s%s%s", above, *above ? "/" : "", base);
+    ports_path(p);
+    if (lstat(path, &st))
         return;
-    if (S_ISDIR(st.st_mode) && !*(const char *)parent) {
-        watch_list(ports_path(&p), false, add_file, p.name);
+    if (S_ISDIR(st.st_mode) && !*above) {
+        fmt_copy(name, sizeof name, base);
+        watch_list(path, false, add_file, name);
         return;
     }
-    if (S_ISLNK(st.st_mode) && stat(ports_path(&p), &st))
+    if (S_ISLNK(st.st_mode) && stat(path, &st))
         return;
-    p.is_socket = S_ISSOCK(st.st_mode);
-    p.device = st.st_rdev;
-    p.fs = st.st_dev;
-    p.inode = st.st_ino;
-    if (!p.is_socket && !(S_ISCHR(st.st_mode) && ports_node(p.device, p.node)))
+    p->is_socket = S_ISSOCK(st.st_mode);
+    p->device = st.st_rdev;
+    p->fs = st.st_dev;
+    p->inode = st.st_ino;
+    if (!p->is_socket && !(S_ISCHR(st.st_mode) && ports_node(p->device, p->node)))
         return;
-    p.agent = agent_of(*p.node && read_name(p.node, name) ? name : p.name);
-    add(&p);
+    p->agent = agent_of(*p->node && read_name(p->node, name) ? name : p->name);
+    add(p);
 }
 
 int ports_scan(const char *directory) {
