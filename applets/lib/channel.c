@@ -174,7 +174,7 @@ static bool is_greeting(const unsigned char *p, size_t n) {
     return n == FRAME_HEADER && !memcmp(p, init, FRAME_HEADER);
 }
 
-enum channel_result channel_read(struct channel *ch, unsigned char *p, size_t room, size_t *n) {
+enum channel_result channel_read(struct channel *ch, bool framed, unsigned char *p, size_t room, size_t *n) {
     size_t piece = ch->port ? PORT_READ : room;
 
     *n = 0;
@@ -187,7 +187,7 @@ enum channel_result channel_read(struct channel *ch, unsigned char *p, size_t ro
             return *n ? CHANNEL_DONE : CHANNEL_BLOCKED;
         if (got <= 0)
             return ch->port && !got ? CHANNEL_DETACHED : lost(ch);
-        if (ch->port && is_greeting(p + *n, (size_t)got))
+        if (ch->port && framed && is_greeting(p + *n, (size_t)got))
             return CHANNEL_DETACHED;
         *n += (size_t)got;
         if ((size_t)got < piece)

@@ -83,8 +83,9 @@ void channel_close(struct channel *ch);
 void channel_detached(struct channel *ch);
 void channel_attached(struct channel *ch);
 
-/* Reads until room is full or nothing more is there; *n: bytes read, also when the result is not CHANNEL_DONE. */
-enum channel_result channel_read(struct channel *ch, unsigned char *p, size_t room, size_t *n);
+/* Reads until room is full or nothing more is there; *n: bytes read, also when the result is not CHANNEL_DONE. framed: what comes belongs
+ * to an established connection, so that a new host's greeting means that the old host is gone. */
+enum channel_result channel_read(struct channel *ch, bool framed, unsigned char *p, size_t room, size_t *n);
 
 /* Writes n bytes at p that must stay valid while they are owed; nothing may be owed before. */
 enum channel_result channel_write(struct channel *ch, const unsigned char *p, size_t n);

@@ -477,6 +477,7 @@ static void lose(struct channel *ch) {
     if (c->link.state != LINK_IDLE && c->link.state < LINK_CLOSING)
         log_end(c, &losses, "ended", ch->port ? "the host has gone" : "the other side has gone");
     apply(c, link_event(&c->link, LINK_DETACH, NULL));
+    role->changed(ch);
 }
 
 /* After anything has happened: does all that can be done now, then says what to wait for. */
@@ -523,7 +524,7 @@ static void read_channel(struct channel *ch) {
 
     if (c->link.state == LINK_IDLE && room > IDLE_READ)
         room = IDLE_READ;
-    result = channel_read(ch, c->rx + c->filled, room, &n);
+    result = channel_read(ch, c->link.state == LINK_ESTABLISHED, c->rx + c->filled, room, &n);
     c->spent = ch->answered = false;
     c->filled += (unsigned)n;
     if (result == CHANNEL_DETACHED) {
