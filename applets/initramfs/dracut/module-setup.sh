@@ -23,6 +23,7 @@ install() {
     for applet in $(@BINDIR@/vios --list); do
         ln -sfn vios "$initdir/usr/bin/$applet"
     done
+    ln -sfn vios "$initdir/usr/bin/@vios-proxy-guest"
     inst_simple @LIBDIR@/initramfs /usr/lib/vios/initramfs
     [[ ! -e /etc/vios/initramfs.conf ]] || inst_simple /etc/vios/initramfs.conf /etc/vios/initramfs.conf
     # shellcheck disable=SC2154
