@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds programs for this machine, not for musl, of applets/lib and of test code: for the tests of parts and for fuzzing."""
+import concurrent.futures
+import os
+import pathlib
+import random
+import shutil
+import subprocess
+import threading
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+BUILD = (ROOT / os.environ.get('BUILD', 'build')).resolve()
+SEED = int(os.environ.get('SEED') or random.SystemRandom().randrange(10**6))
+JOBS = len(os.sched_getaffinity(0))
+lock = threading.Lock()
+
+# What tests/unit/sim.c stands in for.
+WRAP = [f'-Wl,--wrap={name}' for name in (
+    'read recv write close shutdown socket connect accept4 setsockopt getsockopt stat open getrandom syscall select '
+    'signalfd sigprocmask net_listen net_raise_lo').split()]
+
+
+def show(text):
+    with lock:
+        print(text, end='', flush=True)
+
+
+def find(*names):
+    return next((n for n in names if shutil.which(n)), None)
+
+
+def can(cc, flags):
+    """Whether the compiler and what it links with are there."""
+    out = BUILD / 'tests'
+    out.mkdir(parents=True, exist_ok=True)
+    program = 'int LLVMFuzzerTestOneInput(const unsigned char *p, unsigned long n) { return p && n > 9; }\n'
+    if not any('fuzzer' in f for f in flags):
+        program = 'int main(void) { return 0; }\n'
+    done = subprocess.run([cc, *flags, '-x', 'c', '-', '-o', out / f'try-{cc}-{os.getpid()}'], input=program.encode(),
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    (out / f'try-{cc}-{os.getpid()}').unlink(missing_ok=True)
+    return done.returncode == 0
+
+
+def parallel(function, items):
+    with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
+        return list(pool.map(function, items))
+
+
+# The proxies but for their surroundings (watch, sysfs, memory), for which the simulation has its own.
+PARTS = 'channel fmt frame guest host link log loop net opt proxy relay'.split()
+
+
+class Lib:
+    """The parts in one archive, with these Kconfig values."""
+
+    def __init__(self, name, cc, flags, config):
+        self.dir = BUILD / 'tests' / name
+        self.dir.mkdir(parents=True, exist_ok=True)
+        lines = (f'# CONFIG_{k} is not set\n' if v == 'n' else f'CONFIG_{k}={v}\n' for k, v in config.items())
+        (self.dir / 'config').write_text(''.join(lines))
+        self.header = self.dir / 'config.h'
+        subprocess.run([os.environ.get('AWK', 'awk'), '-f', 'applets/config/kconfig.awk', '-v', 'mode=build',
+                        '-v', f'header={self.header}', '-v', f'makefile={self.dir}/config.mk', 'Kconfig', self.dir / 'config'],
+                       cwd=ROOT, check=True)
+        self.command = [cc, '-std=c11', '-D_GNU_SOURCE', '-DVIOS_VERSION="test"', '-include', str(self.header), '-Wall', '-Wextra',
+                        *flags]
+        objects = [self.dir / f'{part}.o' for part in PARTS]
+        for part, obj in zip(PARTS, objects):
+            subprocess.run([*self.command, '-c', f'applets/lib/{part}.c', '-o', obj], cwd=ROOT, check=True)
+        self.archive = self.dir / 'lib.a'
+        self.archive.unlink(missing_ok=True)
+        subprocess.run(['ar', 'rcs', self.archive, *objects], check=True)
+        self.made = set()
+
+    def program(self, name, sources, more=()):
+        out = self.dir / name
+        if name not in self.made:
+            subprocess.run([*self.command, '-o', out, *(f'tests/{s}' for s in sources), self.archive, *more], cwd=ROOT, check=True)
+            self.made.add(name)
+        return out

@@ -1,0 +1,685 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sim.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { PORT_WRITE = 32768, IDLE_ROUNDS = 40, ROUND_CALLS = 400000 };
+
+struct sim_faults sim_faults;
+bool sim_verbose;
+unsigned long long sim_steps;
+
+static const struct sim_world *world; /* NULL: all calls are real */
+static unsigned long long state, seed_of_run;
+static long long now_us;
+static struct sim_file files[SIM_FILES];
+static unsigned file_count;
+static struct sim_file *by_fd[FD_SETSIZE + 8];
+static fd_set watched_read, watched_write;
+static struct sim_file *signals;
+static int signal_number;
+static bool progress;      /* since the last select() */
+static unsigned idle_rounds, round_calls;
+
+/* ---- the test's side ---- */
+
+void sim_fail(const char *format, ...) {
+    va_list ap;
+
+    va_start(ap, format);
+    printf(": ");
+    vprintf(format, ap);
+    printf("; schedule %llu at %lld ms\n", seed_of_run, now_us / 1000);
+    fflush(stdout);
+    va_end(ap);
+    _exit(1);
+}
+
+void sim_note(const char *format, ...) {
+    va_list ap;
+
+    if (!sim_verbose)
+        return;
+    va_start(ap, format);
+    fprintf(stderr, "# %lld.%03lld ", now_us / 1000, now_us % 1000);
+    vfprintf(stderr, format, ap);
+    fputc('\n', stderr);
+    va_end(ap);
+}
+
+unsigned sim_random(unsigned n) {
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return (unsigned)((state >> 20) % n);
+}
+
+bool sim_chance(unsigned per_mille) { return per_mille && sim_random(1000) < per_mille; }
+
+long long sim_now(void) { return now_us / 1000; }
+
+void sim_start(const struct sim_world *w, unsigned long long seed) {
+    world = w;
+    seed_of_run = seed;
+    state = (seed + 1) * 0x9E3779B97F4A7C15ULL;
+    state ^= state >> 31;
+    state += !state;
+    for (unsigned i = 0; i < file_count; i++)
+        sim_forget(&files[i]);
+    file_count = 0;
+    memset(by_fd, 0, sizeof by_fd);
+    signals = NULL;
+    signal_number = 0;
+    progress = true;
+    idle_rounds = 0;
+    if (!now_us)
+        now_us = 1000000;
+}
+
+struct sim_file *sim_new(enum sim_kind kind, unsigned in_cap, unsigned out_cap) {
+    struct sim_file *f = NULL;
+
+    for (unsigned i = 0; i < file_count && !f; i++)
+        if (files[i].kind == SIM_NONE)
+            f = &files[i];
+    if (!f && file_count == SIM_FILES)
+        sim_fail("the test needs more files");
+    if (!f)
+        f = &files[file_count++];
+    *f = (struct sim_file){.kind = kind, .fd = -1};
+    f->in.cap = in_cap;
+    f->out.cap = out_cap;
+    f->in.data = malloc(in_cap + 1);
+    f->out.data = malloc(out_cap + 1);
+    return f;
+}
+
+void sim_forget(struct sim_file *f) {
+    free(f->in.data);
+    free(f->out.data);
+    *f = (struct sim_file){.kind = SIM_NONE, .fd = -1};
+}
+
+void sim_give(struct sim_file *f, int fd) {
+    if (fd < 0)
+        for (fd = SIM_FD; by_fd[fd];)
+            fd++;
+    by_fd[fd] = f;
+    f->fd = fd;
+}
+
+struct sim_file *sim_at(int fd) { return fd < 0 ? NULL : by_fd[fd]; }
+
+unsigned sim_open_files(void) {
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < FD_SETSIZE + 8; i++)
+        n += by_fd[i] != NULL;
+    return n;
+}
+
+bool sim_watches(const struct sim_file *f, bool write) {
+    return f->fd >= 0 && f->fd < FD_SETSIZE && FD_ISSET(f->fd, write ? &watched_write : &watched_read);
+}
+
+bool sim_readable(const struct sim_file *f) {
+    if (f->kind == SIM_SIGNALS)
+        return signal_number;
+    if (f->kind == SIM_LISTENER)
+        return world->has_client();
+    if (f->kind == SIM_PORT)
+        return f->in.n || !f->attached || f->unplugged;
+    return !f->pending && (f->in.n || f->in_end || f->in_reset || f->error);
+}
+
+bool sim_writable(const struct sim_file *f) {
+    if (f->kind == SIM_LISTENER || f->kind == SIM_SIGNALS)
+        return false;
+    if (f->kind == SIM_PORT)
+        return f->attached && !f->unplugged && f->out.n < f->out.cap;
+    return !f->pending && (f->out.n < f->out.cap || f->in_reset || f->deaf);
+}
+
+unsigned sim_put(struct sim_pipe *p, const void *bytes, unsigned n) {
+    const unsigned char *from = bytes;
+    unsigned end, first;
+
+    if (n > p->cap - p->n)
+        n = p->cap - p->n;
+    end = (p->at + p->n) % p->cap;
+    first = n < p->cap - end ? n : p->cap - end;
+    memcpy(p->data + end, from, first);
+    memcpy(p->data, from + first, n - first);
+    p->n += n;
+    p->total += n;
+    return n;
+}
+
+unsigned sim_get(struct sim_pipe *p, void *bytes, unsigned n) {
+    unsigned char *to = bytes;
+    unsigned first;
+
+    if (n > p->n)
+        n = p->n;
+    first = n < p->cap - p->at ? n : p->cap - p->at;
+    memcpy(to, p->data + p->at, first);
+    memcpy(to + first, p->data, n - first);
+    p->at = (p->at + n) % p->cap;
+    p->n -= n;
+    return n;
+}
+
+void sim_chunk(struct sim_file *f, unsigned n) { f->chunks[f->chunk_count++] = n; }
+
+static unsigned take_chunk(struct sim_file *f, size_t n) {
+    unsigned *c = f->chunks;
+
+    if (n < *c) {
+        *c -= (unsigned)n;
+        return (unsigned)n;
+    }
+    n = *c;
+    memmove(c, c + 1, --f->chunk_count * sizeof *c);
+    return (unsigned)n;
+}
+
+void sim_detach(struct sim_file *f) {
+    f->attached = f->seen = false;
+    f->out.n = 0;
+}
+
+/* ---- the program's side ---- */
+
+static struct sim_file *file_of(int fd, const char *call) {
+    if (!world || fd < SIM_FD)
+        return NULL;
+    if (fd >= FD_SETSIZE + 8 || !by_fd[fd])
+        sim_fail("%s on descriptor %d, which is not open", call, fd);
+    if (++round_calls > ROUND_CALLS)
+        sim_fail("%d calls without a select()", ROUND_CALLS);
+    sim_steps++;
+    return by_fd[fd];
+}
+
+static int fault(int reason) {
+    progress = true;
+    errno = reason;
+    return -1;
+}
+
+static unsigned shorten(unsigned n) {
+    if (n > 1 && sim_chance(sim_faults.shorts))
+        n = 1 + sim_random(sim_random(2) ? n : n < 40 ? n : 40);
+    return n;
+}
+
+/* The end of in, told to the program: progress only once. */
+static ssize_t told(struct sim_file *f, int reason) {
+    progress |= !f->seen;
+    f->seen = true;
+    errno = reason;
+    return reason ? -1 : 0;
+}
+
+static ssize_t do_read(struct sim_file *f, void *p, size_t n) {
+    bool port = f->kind == SIM_PORT;
+
+    if (!n)
+        sim_fail("a read of 0 bytes, whose result looks like an end");
+    if (sim_chance(sim_faults.eintr))
+        return fault(EINTR);
+    if (port && f->unplugged)
+        return told(f, ENODEV);
+    if (f->error || f->in_reset)
+        return told(f, f->error ? f->error : ECONNRESET);
+    if (f->in.n && sim_chance(sim_faults.eagain))
+        return fault(EAGAIN);
+    if (f->in.n) {
+        progress = true;
+        return sim_get(&f->in, p, port ? take_chunk(f, n) : shorten(n > 1 << 20 ? 1 << 20 : (unsigned)n));
+    }
+    if (port ? !f->attached : f->in_end)
+        return told(f, 0);
+    errno = EAGAIN;
+    return -1;
+}
+
+static ssize_t do_write(struct sim_file *f, const void *p, size_t n) {
+    bool port = f->kind == SIM_PORT;
+
+    if (!n)
+        sim_fail("a write of 0 bytes");
+    if (f->pending || f->out_end)
+        sim_fail("a write on a socket that is %s", f->pending ? "not connected" : "shut down");
+    if (sim_chance(sim_faults.eintr))
+        return fault(EINTR);
+    if (port && f->unplugged)
+        return told(f, ENODEV);
+    if (f->in_reset || f->deaf) {
+        f->in_reset = true;
+        return told(f, sim_random(2) ? EPIPE : ECONNRESET);
+    }
+    if (sim_chance(sim_faults.eagain))
+        return fault(EAGAIN);
+    if (port && sim_chance(sim_faults.zero)) {
+        progress = true;
+        return 0;
+    }
+    if ((port && !f->attached) || f->out.n >= f->out.cap) {
+        errno = EAGAIN;
+        return -1;
+    }
+    progress = true;
+    return sim_put(&f->out, p, shorten(port && n > PORT_WRITE ? PORT_WRITE : (unsigned)n));
+}
+
+static ssize_t read_signal(struct signalfd_siginfo *info, size_t n) {
+    if (!signal_number) {
+        errno = EAGAIN;
+        return -1;
+    }
+    if (n < sizeof *info)
+        sim_fail("a signal read into %zu bytes", n);
+    memset(info, 0, sizeof *info);
+    info->ssi_signo = (unsigned)signal_number;
+    signal_number = 0;
+    progress = true;
+    return sizeof *info;
+}
+
+ssize_t __real_read(int fd, void *p, size_t n);
+ssize_t __wrap_read(int fd, void *p, size_t n);
+ssize_t __wrap_read(int fd, void *p, size_t n) {
+    struct sim_file *f = file_of(fd, "read");
+
+    if (f && f->kind == SIM_SIGNALS)
+        return read_signal(p, n);
+    return f ? do_read(f, p, n) : __real_read(fd, p, n);
+}
+
+ssize_t __real_recv(int fd, void *p, size_t n, int flags);
+ssize_t __wrap_recv(int fd, void *p, size_t n, int flags);
+ssize_t __wrap_recv(int fd, void *p, size_t n, int flags) {
+    struct sim_file *f = file_of(fd, "recv");
+
+    if (f && f->kind != SIM_STREAM)
+        sim_fail("recv on what is no socket");
+    return f ? do_read(f, p, n) : __real_recv(fd, p, n, flags);
+}
+
+/* A line of the log: whole, printable, one write. */
+static void check_line(const char *p, size_t n) {
+    if (n < 2 || p[n - 1] != '\n')
+        sim_fail("a log line without its end");
+    for (size_t i = 0; i + 1 < n; i++)
+        if (p[i] < ' ' || p[i] > '~')
+            sim_fail("byte %#x in the log", (unsigned char)p[i]);
+    sim_note("%.*s", (int)n - 1, p);
+}
+
+ssize_t __real_write(int fd, const void *p, size_t n);
+ssize_t __wrap_write(int fd, const void *p, size_t n);
+ssize_t __wrap_write(int fd, const void *p, size_t n) {
+    struct sim_file *f = file_of(fd, "write");
+
+    if (f)
+        return do_write(f, p, n);
+    if (!world || fd != STDERR_FILENO)
+        return __real_write(fd, p, n);
+    if (n >= 5 && !memcmp(p, "vios", 4))
+        check_line(p, n);
+    else
+        return __real_write(fd, p, n);
+    return (ssize_t)n;
+}
+
+int __real_close(int fd);
+int __wrap_close(int fd);
+int __wrap_close(int fd) {
+    struct sim_file *f = file_of(fd, "close");
+
+    if (!f)
+        return __real_close(fd);
+    if (sim_watches(f, false) || sim_watches(f, true)) {
+        FD_CLR(fd, &watched_read); /* the next select() shows whether it still is */
+        FD_CLR(fd, &watched_write);
+    }
+    by_fd[fd] = NULL;
+    f->fd = -1;
+    f->out_end = true;
+    progress = true;
+    if (f->kind == SIM_STREAM && (f->linger0 || f->in.n)) {
+        f->out_reset = true;
+        f->out.n = 0;
+    }
+    f->in.n = 0;
+    return 0;
+}
+
+int __real_shutdown(int fd, int how);
+int __wrap_shutdown(int fd, int how);
+int __wrap_shutdown(int fd, int how) {
+    struct sim_file *f = file_of(fd, "shutdown");
+
+    if (!f)
+        return __real_shutdown(fd, how);
+    if (f->kind != SIM_STREAM || f->pending || how != SHUT_WR)
+        sim_fail("a shutdown that makes no sense");
+    f->out_end = progress = true;
+    return 0;
+}
+
+static struct sim_file *fresh_file(int *fd) {
+    struct sim_file *f;
+
+    if (sim_chance(sim_faults.no_fd)) {
+        fault(sim_random(2) ? EMFILE : ENFILE);
+        return NULL;
+    }
+    f = sim_new(SIM_STREAM, 1, 1);
+    *fd = sim_chance(sim_faults.high_fd) ? FD_SETSIZE + (int)sim_random(8) : -1;
+    if (*fd >= 0 && by_fd[*fd])
+        *fd = -1;
+    return f;
+}
+
+int __real_socket(int domain, int type, int protocol);
+int __wrap_socket(int domain, int type, int protocol);
+int __wrap_socket(int domain, int type, int protocol) {
+    struct sim_file *f;
+    int fd;
+
+    if (!world)
+        return __real_socket(domain, type, protocol);
+    f = fresh_file(&fd);
+    if (!f)
+        return -1;
+    if (!(type & SOCK_CLOEXEC) || !(type & SOCK_NONBLOCK))
+        sim_fail("a socket that blocks or outlives exec()");
+    sim_give(f, fd);
+    return f->fd;
+}
+
+int __real_connect(int fd, const struct sockaddr *a, socklen_t n);
+int __wrap_connect(int fd, const struct sockaddr *a, socklen_t n);
+int __wrap_connect(int fd, const struct sockaddr *a, socklen_t n) {
+    struct sim_file *f = file_of(fd, "connect");
+    int reason;
+
+    if (!f)
+        return __real_connect(fd, a, n);
+    progress = true;
+    reason = world->connect(f, a->sa_family == AF_UNIX ? ((const struct sockaddr_un *)a)->sun_path : NULL);
+    if (!reason)
+        return 0;
+    errno = reason;
+    return -1;
+}
+
+int __real_accept4(int fd, struct sockaddr *a, socklen_t *n, int flags);
+int __wrap_accept4(int fd, struct sockaddr *a, socklen_t *n, int flags);
+int __wrap_accept4(int fd, struct sockaddr *a, socklen_t *n, int flags) {
+    struct sim_file *f = file_of(fd, "accept");
+    int at = -1;
+
+    if (!f)
+        return __real_accept4(fd, a, n, flags);
+    if (!world->has_client()) {
+        errno = EAGAIN;
+        return -1;
+    }
+    if (sim_chance(sim_faults.no_fd))
+        return fault(EMFILE);
+    if (sim_chance(sim_faults.aborted))
+        return fault(sim_random(2) ? ECONNABORTED : EINTR);
+    if (sim_chance(sim_faults.high_fd))
+        at = FD_SETSIZE + (int)sim_random(8);
+    f = world->accept();
+    sim_give(f, at >= 0 && by_fd[at] ? -1 : at);
+    progress = true;
+    *n = sizeof(sa_family_t);
+    a->sa_family = AF_UNIX;
+    return f->fd;
+}
+
+int __real_setsockopt(int fd, int level, int name, const void *p, socklen_t n);
+int __wrap_setsockopt(int fd, int level, int name, const void *p, socklen_t n);
+int __wrap_setsockopt(int fd, int level, int name, const void *p, socklen_t n) {
+    struct sim_file *f = file_of(fd, "setsockopt");
+
+    if (!f)
+        return __real_setsockopt(fd, level, name, p, n);
+    if (level == SOL_SOCKET && name == SO_LINGER)
+        f->linger0 = ((const struct linger *)p)->l_onoff && !((const struct linger *)p)->l_linger;
+    return 0;
+}
+
+int __real_getsockopt(int fd, int level, int name, void *p, socklen_t *n);
+int __wrap_getsockopt(int fd, int level, int name, void *p, socklen_t *n);
+int __wrap_getsockopt(int fd, int level, int name, void *p, socklen_t *n) {
+    struct sim_file *f = file_of(fd, "getsockopt");
+
+    if (!f)
+        return __real_getsockopt(fd, level, name, p, n);
+    *(int *)p = f->error;
+    f->error = 0;
+    progress = true;
+    return 0;
+}
+
+int __real_stat(const char *path, struct stat *st);
+int __wrap_stat(const char *path, struct stat *st);
+int __wrap_stat(const char *path, struct stat *st) {
+    if (!world || strncmp(path, "sim/", 4))
+        return __real_stat(path, st);
+    memset(st, 0, sizeof *st);
+    st->st_mode = !strncmp(path, "sim/port", 8) ? S_IFCHR : S_IFSOCK;
+    return 0;
+}
+
+int __real_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...) {
+    struct sim_file *f;
+
+    if (!world || strncmp(path, "sim/", 4))
+        return __real_open(path, flags, 0600);
+    if (sim_chance(sim_faults.no_fd))
+        return fault(EMFILE);
+    if (!(flags & O_NONBLOCK) || !(flags & O_CLOEXEC))
+        sim_fail("open() that blocks or outlives exec()");
+    f = world->open(path);
+    if (!f)
+        return -1;
+    if (f->fd >= 0)
+        sim_fail("a port is opened twice");
+    sim_give(f, sim_chance(sim_faults.high_fd) && !by_fd[FD_SETSIZE] ? FD_SETSIZE : -1);
+    progress = true;
+    return f->fd;
+}
+
+ssize_t __real_getrandom(void *p, size_t n, unsigned flags);
+ssize_t __wrap_getrandom(void *p, size_t n, unsigned flags);
+ssize_t __wrap_getrandom(void *p, size_t n, unsigned flags) {
+    if (!world)
+        return __real_getrandom(p, n, flags);
+    for (size_t i = 0; i < n; i++)
+        ((unsigned char *)p)[i] = (unsigned char)sim_random(256);
+    return (ssize_t)n;
+}
+
+#ifdef SYS_clock_gettime64
+enum { CLOCK_GETTIME = SYS_clock_gettime64 };
+#else
+enum { CLOCK_GETTIME = SYS_clock_gettime };
+#endif
+
+/* The clock and fcntl() are asked for by their numbers. With six arguments instead of "...": the sanitizers do not like to see absent
+ * ones read. */
+long __real_syscall(long number, long a, long b, long c, long d, long e, long f);
+long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f);
+long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f) {
+    long long *t = (long long *)b;
+
+    if (world && number == SYS_fcntl && file_of((int)a, "fcntl"))
+        return b == F_GETFL ? O_NONBLOCK : 0;
+    if (!world || number != CLOCK_GETTIME || a != CLOCK_MONOTONIC_COARSE)
+        return __real_syscall(number, a, b, c, d, e, f);
+    t[0] = now_us / 1000000;
+    t[1] = now_us % 1000000 * 1000;
+    return 0;
+}
+
+int __real_signalfd(int fd, const sigset_t *set, int flags);
+int __wrap_signalfd(int fd, const sigset_t *set, int flags);
+int __wrap_signalfd(int fd, const sigset_t *set, int flags) {
+    if (!world)
+        return __real_signalfd(fd, set, flags);
+    if (fd >= 0 || !(flags & SFD_NONBLOCK) || !(flags & SFD_CLOEXEC) || !sigismember(set, SIGTERM))
+        sim_fail("signalfd() that blocks, outlives exec() or misses SIGTERM");
+    if (!signals)
+        sim_give(signals = sim_new(SIM_SIGNALS, 1, 1), -1);
+    return signals->fd;
+}
+
+int __real_sigprocmask(int how, const sigset_t *set, sigset_t *old);
+int __wrap_sigprocmask(int how, const sigset_t *set, sigset_t *old);
+int __wrap_sigprocmask(int how, const sigset_t *set, sigset_t *old) {
+    return world ? 0 : __real_sigprocmask(how, set, old);
+}
+
+void sim_signal(int number) { signal_number = number; }
+
+/* ---- select() ---- */
+
+/* How select() may err: not at all; a port that takes bytes again stays unseen; also, some is seen later or without cause. */
+enum fill { EXACT, LOSES, ERRS };
+
+/* Fills the sets with what is ready of what is watched. */
+static int fill(int count, fd_set *r, fd_set *w, enum fill how) {
+    int n = 0;
+
+    for (int fd = 0; fd < count; fd++) {
+        bool want_read = FD_ISSET(fd, r), want_write = FD_ISSET(fd, w), is_read, is_write;
+        const struct sim_file *f = by_fd[fd];
+
+        FD_CLR(fd, r);
+        FD_CLR(fd, w);
+        if (!want_read && !want_write)
+            continue;
+        if (!f)
+            sim_fail("descriptor %d is watched and not open", fd);
+        is_read = want_read && sim_readable(f);
+        is_write = want_write && sim_writable(f);
+        if (how != EXACT && f->kind == SIM_PORT && is_write && sim_chance(sim_faults.lost_wake))
+            is_write = false;
+        if (how == ERRS && sim_chance(sim_faults.hide)) {
+            is_read = is_write = false;
+        } else if (how == ERRS && f->kind == SIM_STREAM && !f->pending && sim_chance(sim_faults.spurious)) {
+            is_read |= want_read;
+            is_write |= want_write;
+            progress = true;
+        }
+        if (is_read)
+            FD_SET(fd, r);
+        if (is_write)
+            FD_SET(fd, w);
+        n += is_read + is_write;
+    }
+    return n;
+}
+
+static int peek(int count, fd_set *r, fd_set *w) {
+    if (++round_calls > ROUND_CALLS)
+        sim_fail("%d calls without a select()", ROUND_CALLS);
+    return fill(count, r, w, EXACT);
+}
+
+static void check_round(void) {
+    sim_steps++;
+    idle_rounds = progress ? 0 : idle_rounds + 1;
+    if (idle_rounds > IDLE_ROUNDS)
+        sim_fail("the program spins: %d rounds without anything done", IDLE_ROUNDS);
+    progress = false;
+    round_calls = 0;
+}
+
+/* Nothing is ready and nothing happens now. Returns false when the time-out is over, or the end has come. */
+static bool pass_time(long long limit) {
+    long long next;
+
+    if (limit >= 0 && limit <= now_us)
+        return false;
+    world->sleeps();
+    next = world->next();
+    next = next < 0 ? -1 : next * 1000;
+    progress = true;
+    if (next < 0 && limit < 0) {
+        world->stops();
+        return false;
+    }
+    if (limit >= 0 && (next < 0 || limit <= next)) {
+        now_us = limit > now_us ? limit : now_us;
+        return false;
+    }
+    now_us = next > now_us ? next : now_us;
+    return true;
+}
+
+/* loop_peek() asks about one descriptor and does not wait; the loop always waits for signals too. */
+static bool is_peek(const fd_set *r, const struct timeval *t) {
+    return t && !t->tv_sec && !t->tv_usec && signals && !FD_ISSET(signals->fd, r);
+}
+
+int __real_select(int count, fd_set *r, fd_set *w, fd_set *e, struct timeval *t);
+int __wrap_select(int count, fd_set *r, fd_set *w, fd_set *e, struct timeval *t);
+int __wrap_select(int count, fd_set *r, fd_set *w, fd_set *e, struct timeval *t) {
+    long long limit = t ? now_us + t->tv_sec * 1000000LL + t->tv_usec : -1;
+    fd_set rr, ww;
+    int n;
+
+    if (!world)
+        return __real_select(count, r, w, e, t);
+    if (is_peek(r, t))
+        return peek(count, r, w);
+    if (t && (t->tv_sec < 0 || t->tv_usec < 0))
+        sim_fail("a time-out of %ld s, %ld us", (long)t->tv_sec, (long)t->tv_usec);
+    check_round();
+    watched_read = *r;
+    watched_write = *w;
+    now_us += sim_random(sim_random(20) ? 200 : 3000);
+    for (unsigned i = sim_random(4); i && world->act(); i--)
+        continue;
+    if (sim_chance(sim_faults.eintr))
+        return fault(EINTR);
+    for (;;) {
+        rr = *r;
+        ww = *w;
+        n = fill(count, &rr, &ww, ERRS);
+        if (!n && world->act())
+            continue;
+        if (!n) {
+            rr = *r;
+            ww = *w;
+            n = fill(count, &rr, &ww, limit < 0 ? EXACT : LOSES);
+        }
+        if (n || !pass_time(limit))
+            break;
+    }
+    *r = rr;
+    *w = ww;
+    return n;
+}
