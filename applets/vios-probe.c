@@ -8,6 +8,7 @@
 #include "lib/fmt.h"
 #include "lib/log.h"
 #include "lib/loop.h"
+#include "lib/memory.h"
 #include "lib/out.h"
 #include "lib/ports.h"
 #include "lib/probe.h"
@@ -70,7 +71,7 @@ struct target {
 };
 
 /* Of one target's handshakes. times: of those answered. */
-static struct {
+static MEMORY_BULK struct {
     unsigned done, answered, refused;
     unsigned times[COUNT_MAX];
 } tally;

@@ -9,8 +9,9 @@
 
 #include "fmt.h"
 #include "log.h"
+#include "memory.h"
 
-static char buffer[2048]; /* NUL-ended by out_flush() */
+static MEMORY_BULK char buffer[2048]; /* NUL-ended by out_flush() */
 static size_t used;
 static char last; /* the last byte that was put */
 static bool failed;
