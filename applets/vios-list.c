@@ -7,7 +7,6 @@
 #include "lib/fmt.h"
 #include "lib/holder.h"
 #include "lib/log.h"
-#include "lib/memory.h"
 #include "lib/out.h"
 #include "lib/ports.h"
 #include "lib/proxy.h"
@@ -97,7 +96,7 @@ static unsigned fill(const struct port *p, bool is_socket, cells row) {
 
 /* Calls fn for the heading and all rows of one kind. */
 static void each_row(bool sockets, void (*fn)(cells row, unsigned columns)) {
-    static MEMORY_BULK cells row;
+    static cells row;
     bool heading = true;
 
     for (unsigned i = 0; i < ports_count(); i++) {

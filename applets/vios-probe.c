@@ -8,7 +8,6 @@
 #include "lib/fmt.h"
 #include "lib/log.h"
 #include "lib/loop.h"
-#include "lib/memory.h"
 #include "lib/out.h"
 #include "lib/ports.h"
 #include "lib/probe.h"
@@ -71,7 +70,7 @@ struct target {
 };
 
 /* Of one target's handshakes. times: of those answered. */
-static MEMORY_BULK struct {
+static struct {
     unsigned done, answered, refused;
     unsigned times[COUNT_MAX];
 } tally;

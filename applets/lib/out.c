@@ -9,9 +9,8 @@
 
 #include "fmt.h"
 #include "log.h"
-#include "memory.h"
 
-static MEMORY_BULK char buffer[2048]; /* NUL-ended by out_flush() */
+static char buffer[2048]; /* NUL-ended by out_flush() */
 static size_t used;
 static char last; /* the last byte that was put */
 static bool failed;

@@ -12,7 +12,6 @@
 #include "fmt.h"
 #include "holder.h"
 #include "log.h"
-#include "memory.h"
 #include "socks.h"
 #include "sysfs.h"
 #include "watch.h"
@@ -21,7 +20,7 @@
 
 enum { PORTS_MAX = 1024 };
 
-static MEMORY_BULK struct port table[PORTS_MAX];
+static struct port table[PORTS_MAX];
 static unsigned count, left_out;
 static const char *root; /* NULL: the ports are from sysfs */
 
@@ -45,7 +44,7 @@ const char *ports_path(const struct port *p) {
 
 /* Begins a new one. */
 static struct port *fresh(void) {
-    static MEMORY_BULK struct port p;
+    static struct port p;
 
     memset(&p, 0, sizeof p);
     p.host = p.held = -1;

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "loop.h"
-#include "memory.h"
 
 enum { GRACE = 500000 /* us for the last frames */, LOOK_AGAIN = 250000, READS = 64 };
 
@@ -154,7 +153,7 @@ static size_t encode(unsigned char *b, enum frame_ctrl ctrl, const struct frame_
 }
 
 static enum probe_result align(struct shake *h) {
-    static MEMORY_BULK unsigned char filler[4096];
+    static unsigned char filler[4096];
 
     h->step = "filling up what it may wait for (it does not read)";
     memset(filler, FRAME_FILLER, sizeof filler);
