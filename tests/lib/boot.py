@@ -1,14 +1,50 @@
 # SPDX-License-Identifier: Apache-2.0
 """Initramfs images that are booted in QEMU, with a host's service behind virtio-serial ports. What they say comes on the console."""
+import fcntl
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 
 from guest import WORDS
-from vt import BUILD, Late, Skip, wait_until
+from tcp import Service
+from vt import BUILD, ROOT, VIOS, Late, Skip, equal, main, wait_until
 
 BOOT_DEADLINE = 90
+SECRET = b'a key from the host\n'
+CONF = 'etc/vios/initramfs.conf'
+
+# In early boot: once a channel is there the answer is the secret.
+FETCH = '''
+tries=0
+case $(/usr/bin/busybox cat /proc/cmdline) in
+*errors*) . /errors; tries=99 ;;
+esac
+until /usr/bin/busybox nc 127.0.0.1 ${PORT:-5672} </dev/null >/run/fetched && [ -s /run/fetched ]; do
+    tries=$((tries + 1))
+    [ $tries -lt 100 ] || break
+    sleep 0.1
+done
+read -r line </run/fetched
+echo "EARLY: fetched $line" >/dev/console
+'''
+
+# The real root: what came with the boot, and whether the proxy lives on.
+INIT = '''#!/bin/busybox sh
+export PATH=/bin
+busybox mount -t proc proc /proc 2>/dev/null
+exec >/dev/console 2>&1
+echo "ROOT: up, fetched $(busybox cat /run/fetched)"
+for pid in /proc/[0-9]*; do
+    case $(busybox readlink $pid/exe) in
+    */vios*) echo "ROOT: vios runs" ;;
+    esac
+done
+
+echo "ROOT: end"
+busybox poweroff -f
+'''
 
 
 def kernel():
@@ -87,3 +123,105 @@ def privileged(t, script, stage):
         raise Skip(f'no overlay mounts here: {done.stdout.strip()[:150]}')
     assert done.returncode == 0, f'{script}: {done.stdout[-3000:]}'
     return done.stdout
+
+
+def write(path, text, mode=0o644):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(mode)
+    return path
+
+
+def install(t, *systems, bindir='/usr/bin', libdir='/usr/lib/vios'):
+    """A directory with vios and the files for these systems."""
+    stage = t.sub('stage')
+    (stage / bindir[1:]).mkdir(parents=True, exist_ok=True)
+    shutil.copy(VIOS, stage / bindir[1:] / 'vios')
+    subprocess.run([ROOT / 'applets/initramfs/install', *systems], check=True, stdout=subprocess.DEVNULL,
+                   env={**os.environ, 'DESTDIR': str(stage), 'BINDIR': bindir, 'LIBDIR': libdir, 'VIOS': str(VIOS)})
+    return stage
+
+
+def busybox():
+    path = BUILD / 'cache/busybox'
+    if not path.exists():
+        raise Skip('no busybox in the cache: run tests/deps')
+    return path
+
+
+def modules():
+    """The kernel's top directory, with its modules' dependencies, which its package does not carry."""
+    _, release, top = kernel()
+    with open(BUILD / 'cache/lock', 'w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (top / f'lib/modules/{release}/modules.dep').exists():
+            subprocess.run(['/sbin/depmod', '-b', top, release], check=True)
+    return release, top
+
+
+def disk(t):
+    """A root file system with no more than busybox."""
+    root = t.sub('root')
+    for name in 'dev', 'proc', 'sys', 'run', 'tmp', 'etc', 'usr', 'var':
+        (root / name).mkdir(exist_ok=True)
+    write(root / 'sbin/init', INIT, 0o755)
+    write(root / 'etc/os-release', 'ID=test\n')
+    (root / 'bin').mkdir()
+    shutil.copy(busybox(), root / 'bin/busybox')
+    (root / 'bin/sh').symlink_to('busybox')
+    image = t.dir / 'disk'
+    subprocess.run(['/sbin/mkfs.ext4', '-q', '-O', '^has_journal', '-d', root, image, '12M'], check=True, stdout=subprocess.DEVNULL)
+    return image
+
+
+def once(t, name, build):
+    """The image of this name, built by the first case that asks for it."""
+    image = BUILD / 'tests' / f'{name}.{os.getppid()}.{os.getpid()}'
+    if not image.exists():
+        image.parent.mkdir(exist_ok=True)
+        try:
+            build(t, image)
+        except BaseException:
+            image.unlink(missing_ok=True)
+            raise
+        made.append(image)
+    return image
+
+
+made = []
+
+
+def over(t, path, text):
+    """An archive that goes over the image: one file of it with another text."""
+    write(t.sub('over') / path, text)
+    return cpio(t.dir / 'over', t.dir / 'over.cpio')
+
+
+def boot(t, archives, word='', **more):
+    """It goes on to the real root. All of the console's text, and whether the proxy runs in the real root."""
+    service = Service(t, lambda conn: conn.sendall(SECRET))
+    t.host(service.port, directory=t.sub('h'))
+    guest = Boot(t, archives, disk=disk(t), words=f'root=/dev/vda rw {word}', **more)
+    secret = SECRET.decode().strip() if not word else ''
+    guest.wait(f'^EARLY: fetched {secret}$')
+    guest.wait('^ROOT: end')
+    text = guest.end()
+    assert f'ROOT: up, fetched {secret}\n' in text, text[-2000:]
+    return text, 'ROOT: vios runs' in text
+
+
+def fetches(t, image, **more):
+    """It fetches early, the proxy is gone when the real root is there, and nobody complains. All of the console's text."""
+    text, runs = boot(t, [image], **more)
+    assert not runs, text
+    equal([line for line in text.splitlines() if 'vios-proxy' in line], [], 'complaints')
+    return text
+
+
+def main_and_forget():
+    """main(), and the images go."""
+    try:
+        main()
+    finally:
+        for path in made:
+            path.unlink(missing_ok=True)
