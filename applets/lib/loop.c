@@ -110,7 +110,7 @@ bool loop_wait(long ms) {
     read_ready = reads;
     write_ready = writes;
     if (resting)
-        memory_trim(); /* here, since all code but this file and libc is let go of */
+        memory_trim(); /* here, since what layout.ld keeps is this file and select() */
     resting = false;
     n = select(top, &read_ready, &write_ready, NULL, ms < 0 ? NULL : &t);
     now = 0;
