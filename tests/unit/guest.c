@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "../../applets/lib/guest.h"
+
+#include "stubs.h"
+#include "unit.h"
+
+/* The table of channels: one letter each for what it is, and the turn of its last connection. Upper case: silent last time.
+ * f free, b busy, o over but its conn not yet released, d detached, c closed, g gone, - an empty slot. */
+static struct conn busy = {.link = {.state = LINK_ESTABLISHED}}, idle = {.link = {.state = LINK_IDLE}};
+
+static void fill(const char *kinds, const unsigned *used) {
+    char name[8];
+
+    while (channel_count())
+        channel_forget(channel_at(channel_count() - 1));
+    for (unsigned i = 0; kinds[i]; i++) {
+        struct channel *ch;
+        char kind = (char)(kinds[i] | 0x20);
+
+        snprintf(name, sizeof name, "c%u", i);
+        ch = channel_add(name, 64);
+        ch->fd = kind == 'c' ? -1 : 10;
+        ch->attached = kind != 'd' && kind != 'c';
+        ch->silent = kinds[i] < 'a' && kinds[i] != '-';
+        ch->gone = kind == 'g';
+        ch->conn = kind == 'b' ? &busy : kind == 'o' ? &idle : NULL;
+        ch->used = used[i];
+    }
+    for (unsigned i = 0; kinds[i]; i++)
+        if (kinds[i] == '-')
+            channel_forget(channel_at(i));
+}
+
+static void choice(void) {
+    static const struct {
+        const char *kinds;
+        unsigned used[6];
+        int chosen, lively; /* -1: busy, -2: no host */
+    } rows[] = {
+        {"", {0}, -2, -2},
+        {"f", {0}, 0, 0},
+        {"F", {0}, 0, -1},
+        {"b", {0}, -1, -1},
+        {"d", {0}, -2, -2},
+        {"c", {0}, -2, -2},
+        {"dc", {0}, -2, -2},
+        {"db", {0}, -1, -1},
+        {"g", {0}, -1, -1},
+        {"fff", {5, 3, 4}, 1, 1},
+        {"fff", {3, 3, 3}, 0, 0},
+        {"Fff", {1, 9, 8}, 2, 2},
+        {"FF", {7, 6}, 1, -1},
+        {"bof", {1, 5, 9}, 1, 1},
+        {"bFd", {1, 5, 2}, 1, -1},
+        {"-bf", {0, 1, 2}, 2, 2},
+        {"f-f", {2, 0, 1}, 2, 2},
+        {"gf", {1, 2}, 1, 1},
+        {"fdcbGf", {9, 1, 1, 1, 1, 8}, 5, 5},
+    };
+
+    for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++)
+        for (int lively = 0; lively < 2; lively++) {
+            int wanted = lively ? rows[i].lively : rows[i].chosen, got;
+            struct channel *ch;
+            enum guest_choice c;
+
+            fill(rows[i].kinds, rows[i].used);
+            c = guest_choose(&ch, lively);
+            got = c == GUEST_FREE ? (int)(ch - channel_at(0)) : c == GUEST_BUSY ? -1 : -2;
+            if (c != GUEST_FREE && ch)
+                FAIL("%s: a channel is chosen, and none is free", rows[i].kinds);
+            if (got != wanted)
+                FAIL("%s%s: %d, not %d", rows[i].kinds, lively ? " lively" : "", got, wanted);
+        }
+}
+
+static const struct unit_case cases[] = {{"choice", choice}};
+UNIT_MAIN("guest", cases)
