@@ -51,7 +51,7 @@ static void connect_service(struct conn *c) {
 
 /* A guest that kept a connection across a restart of this host learns it now. Host rule 2. */
 static void greet(struct channel *ch) {
-    struct frame init = {FRAME_RESET, {{'I', 'N', 'I', 'T'}, {'I', 'N', 'I', 'T'}}, 0};
+    struct frame init = {FRAME_RESET, link_greeting, 0};
 
     channel_note(ch, &init, "");
 }

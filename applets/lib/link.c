@@ -9,6 +9,8 @@ enum { LINGER = CONFIG_LINGER_TIMEOUT ? CONFIG_LINGER_TIMEOUT : 1 };
 static const unsigned char unknown_token[FRAME_TOKEN] = {'?', '?', '?', '?'};
 static const struct frame_tokens refusal = {{'R', 'R', 'R', 'R'}, {'R', 'R', 'R', 'R'}};
 
+const struct frame_tokens link_greeting = {{'I', 'N', 'I', 'T'}, {'I', 'N', 'I', 'T'}};
+
 const char *const link_capabilities = CONFIG_FEATURE_HALF_CLOSE ? "E" : "";
 
 static unsigned over(struct link *l, unsigned actions) {
@@ -213,6 +215,10 @@ bool link_concerns(const struct link *l, const struct frame *f) {
         return f->ctrl == FRAME_SYN && !memcmp(f->tokens.host, unknown_token, FRAME_TOKEN);
     return !memcmp(f->tokens.guest, l->tokens.guest, FRAME_TOKEN) ||
            (f->ctrl == FRAME_RESET && l->first && frame_same(&f->tokens, &refusal));
+}
+
+bool link_greeted(const struct link *l, const struct frame *f) {
+    return l->state == LINK_SYN_SENT && f->ctrl == FRAME_RESET && frame_same(&f->tokens, &link_greeting);
 }
 
 const char *link_state_name(const struct link *l) {

@@ -324,6 +324,7 @@ static void begin(struct conn *c, struct frame *f, bool hunted) {
     c->text_bytes = 0;
     if (hunted && !link_concerns(&c->link, f)) {
         frame_reject(&ch->decoder);
+        c->greeted |= link_greeted(&c->link, f);
         answer_stale(ch, f);
     } else if (c == &conns[SPARE]) {
         frame_skip(&ch->decoder);
@@ -424,7 +425,7 @@ static void recycle(struct conn *c) {
     }
     c->link = (struct link){.role = (unsigned char)role->role};
     c->deadline = 0;
-    c->connecting = c->shut_due = c->shut = c->slow = c->suspect = false;
+    c->connecting = c->shut_due = c->shut = c->slow = c->greeted = c->suspect = false;
     if (role->role == LINK_GUEST)
         c->channel->decoder = (struct frame_decoder){0};
 }
@@ -434,7 +435,9 @@ static void set_deadline(struct conn *c) {
 
     if (c->frame_left && !patience)
         patience = CONFIG_HANDSHAKE_TIMEOUT * 1000L;
-    if (c->link.state == LINK_SYN_SENT)
+    if (c->greeted && c->link.state == LINK_SYN_SENT)
+        c->deadline = loop_now() + CONFIG_RETRY_MIN;
+    else if (c->link.state == LINK_SYN_SENT)
         c->deadline = c->since + (c->slow ? patience : CONFIG_MOVE_TIMEOUT);
     else if (c->moved || !c->deadline || !patience)
         c->deadline = patience ? loop_now() + patience : 0;
@@ -668,9 +671,23 @@ static void look(struct conn *c) {
     settle(ch);
 }
 
+/* The host that greeted has not answered: its QEMU may have dropped our SYN with the words for the host before. Once more. */
+static void syn_again(struct conn *c) {
+    unsigned char token[FRAME_TOKEN];
+
+    c->greeted = false;
+    new_token(token);
+    apply(c, link_open(&c->link, token, c->link.first));
+    settle(c->channel);
+}
+
 static void expire(struct conn *c) {
     struct channel *ch = c->channel;
 
+    if (c->link.state == LINK_SYN_SENT && c->greeted) {
+        syn_again(c);
+        return;
+    }
     if (c->link.state == LINK_SYN_SENT && !c->slow) {
         c->slow = true;
         set_deadline(c);

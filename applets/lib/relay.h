@@ -25,14 +25,15 @@ enum { RELAY_TEXT = 255, RELAY_CLIENT = 48 };
  * frame, frame_left, text, text_bytes: a SYN, SYNACK or RESET whose payload is still coming (frame_left > 0).
  * shut_due: shutdown(SHUT_WR) when the payload is delivered; shut: done.
  * deadline: when link_patience() is over, 0: never. since: when the client came (guest), so that moving it keeps its time.
- * slow: (guest) the time after which the client may be moved is over. suspect: the last look found the port's host absent.
+ * slow: (guest) the time after which the client may be moved is over. greeted: a host has attached
+ * since the SYN, which may not have reached it. suspect: the last look found the port's host absent.
  * spent: (host) a connect was made in this turn. */
 struct conn {
     struct channel *channel;
     unsigned char *tx, *rx; /* CONFIG_BUFFER_SIZE bytes each */
     struct link link;
     int fd;
-    bool connecting, shut_due, shut, slow, suspect, spent, moved;
+    bool connecting, shut_due, shut, slow, greeted, suspect, spent, moved;
     unsigned todo, filler;
     unsigned head, tail, raw, filled;
     struct frame frame;
