@@ -85,8 +85,7 @@ void sim_start(const struct sim_world *w, unsigned long long seed) {
     signal_number = 0;
     progress = true;
     idle_rounds = 0;
-    if (!now_us)
-        now_us = 1000000;
+    now_us = (now_us / 100000000 + 1) * 100000000 + 1000000; /* long after whatever was before */
 }
 
 struct sim_file *sim_new(enum sim_kind kind, unsigned in_cap, unsigned out_cap) {

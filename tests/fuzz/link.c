@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The state machine: any sequence of frames and events leads to a defined state (tests/unit/linkcheck.h), and the same sequence from the
+ * same state to the same one.
+ *
+ * By hand: build/tests/fuzz/fuzz-link NEW_CORPUS */
+#include <stdint.h>
+
+#include "../../applets/lib/frame.c"
+#include "../../applets/lib/link.c"
+#include "../unit/linkcheck.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const struct frame_tokens tokens[] = {
+    {"gues", "host"}, {"gues", "????"}, {"xxxx", "host"}, {"RRRR", "RRRR"}, {"gues", "yyyy"}, {"INIT", "INIT"}};
+
+/* Three bytes an event: what, whose, how long. Returns a sum of all actions and states. */
+static unsigned long run(const uint8_t *data, size_t size) {
+    struct link l = {.role = data[0] & 1};
+    unsigned long sum = 0;
+
+    for (size_t at = 1; at + 3 <= size; at += 3) {
+        struct frame f = {data[at], tokens[data[at + 1] % 6], data[at + 2]};
+        unsigned actions;
+
+        if (data[at] == '+' && l.state == LINK_IDLE && l.role == LINK_GUEST)
+            actions = link_open(&l, (const unsigned char *)"gues", data[at + 1] & 1);
+        else if (data[at] == '+' && l.state == LINK_CONNECTING)
+            actions = link_connected(&l, (const unsigned char *)"host");
+        else
+            actions = linkcheck_step(&l, data[at] < ' ' ? NULL : &f, (enum link_event)(data[at] % (LINK_STOP + 1)));
+        linkcheck_state(&l);
+        sum = sum * 31 + actions + l.state;
+        if (l.state == LINK_OVER)
+            l = (struct link){.role = l.role};
+    }
+    return sum;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    if (size > 3 && run(data, size) != run(data, size))
+        __builtin_trap();
+    return 0;
+}

@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A whole proxy, but for its directory watch, and a peer that is hostile: the input says what comes over two channels, what the TCP sides
+ * do and when ports go and come, in the simulation of tests/unit/sim.h. With -DROLE_GUEST it is the guest's proxy. Whatever comes: what
+ * the proxy writes is frames and (guest) filler; it does not spin; in the end nothing is open but its channels. Each input is run twice,
+ * one after the other in the same process: what the first run leaves behind must not show in the second.
+ *
+ * By hand: build/tests/fuzz/fuzz-relay-host -max_len=2000 NEW_CORPUS */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../../applets/lib/guest.h"
+#include "../../applets/lib/host.h"
+#include "../../applets/lib/loop.h"
+#include "../../applets/lib/memory.h"
+#include "../../applets/lib/relay.h"
+#include "../../applets/lib/sysfs.h"
+#include "../../applets/lib/watch.h"
+#include "../unit/sim.h"
+
+#ifdef ROLE_GUEST
+enum { IS_GUEST = true };
+#else
+enum { IS_GUEST = false };
+#endif
+
+enum { CHANNELS = 2, APPS = 300, HEAD = 14, OPS_MAX = 400 };
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* head, have, left: of the stream that the proxy writes. loose: since the proxy does not know yet that this is a new stream. */
+static struct far {
+    struct sim_file *f;
+    bool there;
+    unsigned char head[HEAD], guest[4], host[4];
+    unsigned have, left, loose;
+} fars[CHANNELS];
+static struct sim_file *apps[APPS], *listener, *news;
+static unsigned app_count, taken, ops;
+static const uint8_t *input;
+static size_t input_size, input_at;
+static watch_fn *tell;
+static jmp_buf end;
+static long long patient_until;
+static bool over;
+static unsigned long long sum; /* of all that was written */
+
+/* ---- names ---- */
+
+static const char *name_of(unsigned i) { return IS_GUEST ? i ? "port1" : "port0" : i ? "g/port1" : "g/port0"; }
+static unsigned index_of(const char *name) { return name[strlen(name) - 1] == '1'; }
+
+void watch_check(const char *root) { (void)root; }
+void watch_name(const char *name) { (void)name; }
+void watch_all(void) {}
+int watch_list(const char *directory, bool follow, void (*fn)(const char *name, void *arg), void *arg) {
+    return (void)directory, (void)follow, (void)fn, (void)arg, 0;
+}
+void sysfs_start(watch_fn *fn) { (void)fn; }
+void sysfs_all(void) {}
+const char *sysfs_path(const char *name) { return watch_path(name); }
+int sysfs_read(const char *port, const char *file, char *line, size_t cap) {
+    return (void)port, (void)file, (void)line, (void)cap, -1;
+}
+void memory_give_back(void *p, size_t n) { memset(p, 0, n); }
+void memory_trim(void) {}
+
+const char *watch_path(const char *name) {
+    static char path[64];
+
+    snprintf(path, sizeof path, "sim/%s", name);
+    return path;
+}
+
+static void on_news(void *arg, unsigned ready) {
+    unsigned char event;
+
+    (void)arg, (void)ready;
+    while (read(news->fd, &event, 1) == 1)
+        tell(name_of(event & 1), event & 2);
+}
+
+void watch_start(const char *root, bool nested, watch_fn *fn) {
+    (void)root, (void)nested;
+    tell = fn;
+    news = sim_new(SIM_STREAM, 100, 1);
+    sim_give(news, -1);
+    loop_watch(news->fd, LOOP_READ, on_news, NULL);
+    for (unsigned i = 0; i < CHANNELS; i++)
+        tell(name_of(i), true);
+}
+
+int __wrap_net_listen(const struct net_address *a);
+int __wrap_net_listen(const struct net_address *a) {
+    (void)a;
+    listener = sim_new(SIM_LISTENER, 1, 1);
+    sim_give(listener, -1);
+    return listener->fd;
+}
+
+int __wrap_net_raise_lo(void);
+int __wrap_net_raise_lo(void) { return 0; }
+
+/* ---- what the proxy writes must be frames ---- */
+
+static void take_header(struct far *c) {
+    unsigned n = (unsigned)c->head[12] << 8 | c->head[13];
+
+    if (!strchr(IS_GUEST ? "ABDH" : "CDH", c->head[3]))
+        sim_fail("ctrl %#x", c->head[3]);
+    for (unsigned i = 4; i < 8 && c->head[3] != 'H'; i++)
+        if (c->head[i] < 33 || c->head[i] > 126)
+            if (IS_GUEST)
+                sim_fail("a token that is not printable");
+    if (c->head[3] != 'D' && n > 255)
+        sim_fail("%c with %u bytes", c->head[3], n);
+    if (strchr("ACD", c->head[3])) {
+        memcpy(c->guest, c->head + 4, 4);
+        memcpy(c->host, c->head + 8, 4);
+    }
+    c->left = n;
+    c->have = c->loose = 0;
+}
+
+static void take_byte(struct far *c, unsigned char byte) {
+    sum = sum * 1099511628211ULL + byte;
+    if (c->left) {
+        c->left--;
+        return;
+    }
+    if (IS_GUEST && !c->have && byte == '1')
+        return;
+    c->head[c->have++] = byte;
+    while (c->have && memcmp(c->head, "VS1", c->have < 3 ? c->have : 3)) {
+        if (!c->loose)
+            sim_fail("byte %#x where a frame must begin", byte);
+        memmove(c->head, c->head + 1, --c->have);
+    }
+    if (c->have == HEAD)
+        take_header(c);
+}
+
+static bool drain(struct far *c, unsigned n) {
+    unsigned char bytes[4096];
+
+    if (!c->f || !c->f->out.n)
+        return false;
+    n = sim_get(&c->f->out, bytes, n < sizeof bytes ? n : sizeof bytes);
+    for (unsigned i = 0; i < n; i++)
+        take_byte(c, bytes[i]);
+    return true;
+}
+
+/* ---- the world ---- */
+
+static void attach(struct far *c, struct sim_file *f, bool loose) {
+    c->f = f;
+    c->have = c->left = 0;
+    c->loose = loose;
+}
+
+static struct sim_file *open_port(const char *path) {
+    struct far *c = &fars[index_of(path)];
+
+    if (!c->there) {
+        errno = ENOENT;
+        return NULL;
+    }
+    attach(c, sim_new(SIM_PORT, 70000, 2000), false);
+    c->f->attached = true;
+    return c->f;
+}
+
+static int connect_to(struct sim_file *f, const char *path) {
+    static const int reasons[] = {0, 0, EINPROGRESS, ECONNREFUSED};
+    int reason = reasons[sim_random(4)];
+
+    if (path && (!fars[index_of(path)].there || (fars[index_of(path)].f && fars[index_of(path)].f->fd >= 0)))
+        return EAGAIN;
+    if (!path && (reason == ECONNREFUSED || app_count == APPS))
+        return ECONNREFUSED;
+    free(f->in.data);
+    free(f->out.data);
+    f->in.cap = f->out.cap = 70000;
+    f->in.data = malloc(70001);
+    f->out.data = malloc(70001);
+    if (path) {
+        attach(&fars[index_of(path)], f, false);
+        return 0;
+    }
+    apps[app_count++] = f;
+    f->pending = reason == EINPROGRESS;
+    return reason;
+}
+
+static bool has_client(void) { return IS_GUEST && taken < app_count; }
+static struct sim_file *accept_client(void) { return apps[taken++]; }
+
+static unsigned byte(void) { return input_at < input_size ? input[input_at++] : 0; }
+
+static void put(struct far *c, const void *p, unsigned n) {
+    if (!c->f || c->f->fd < 0 || (c->f->kind == SIM_PORT && (!c->f->attached || c->f->chunk_count == SIM_CHUNKS)))
+        return;
+    n = sim_put(&c->f->in, p, n);
+    if (n && c->f->kind == SIM_PORT)
+        sim_chunk(c->f, n);
+}
+
+/* A frame whose tokens, ctrl, length and payload need not go together. */
+static void put_frame(struct far *c) {
+    static const char *const whose[] = {"RRRRRRRR", "INITINIT", "gues????", "gueshost"};
+    unsigned char frame[HEAD + 300] = "VS1";
+    unsigned kind = byte(), length = byte(), n = kind & 16 ? byte() : length;
+
+    frame[3] = (unsigned char)(kind & 32 ? byte() : "ABCDH"[kind % 5]);
+    memcpy(frame + 4, whose[kind >> 6], 8);
+    if ((kind & 15) < 11 && kind >> 6 != 2) {
+        memcpy(frame + 4, c->guest, 4);
+        memcpy(frame + 8, c->host, 4);
+    }
+    frame[12] = (unsigned char)(kind == 0x70 ? 255 : 0);
+    frame[13] = (unsigned char)length;
+    for (unsigned i = 0; i < n; i++)
+        frame[HEAD + i] = (unsigned char)byte();
+    put(c, frame, HEAD + n);
+}
+
+static void to_app(unsigned op) {
+    unsigned char bytes[600];
+    struct sim_file *f = app_count ? apps[byte() % app_count] : NULL;
+
+    memset(bytes, 'a', sizeof bytes);
+    if (!f || f->kind != SIM_STREAM)
+        return;
+    f->pending = false;
+    switch (op) {
+    case 0:
+        sim_put(&f->in, bytes, sizeof bytes);
+        return;
+    case 1:
+        f->in_end = true;
+        return;
+    case 2:
+        f->in_reset = true;
+        return;
+    case 3:
+        f->deaf = f->in_end = true;
+        return;
+    default:
+        f->error = ECONNREFUSED;
+    }
+}
+
+static void incident(struct far *c, unsigned kind) {
+    unsigned char event = (unsigned char)(c - fars);
+
+    if (!c->f || c->f->fd < 0)
+        return;
+    if (kind == 0 && IS_GUEST) {
+        sim_detach(c->f);
+    } else if (kind == 1 && IS_GUEST) {
+        c->f->attached = true;
+        attach(c, c->f, true);
+    } else if (kind == 2) {
+        c->f->in_end = c->f->deaf = true;
+        c->f->unplugged = IS_GUEST;
+        c->f->in.n = c->f->chunk_count = 0;
+        c->f->out.n = 0;
+        event |= c->there ? 0 : 2;
+        c->there = !c->there;
+        sim_put(&news->in, &event, 1);
+    } else if (!IS_GUEST) {
+        c->f->in_end = true;
+    }
+}
+
+/* The next thing that the input says. */
+static bool act(void) {
+    static const char junk[] = "VVSVS1VS1AVS1DVS1H11111111";
+    unsigned op = byte();
+    struct far *c = &fars[op & 1];
+    unsigned char raw[64];
+
+    for (unsigned i = 0; input_at >= input_size && i < CHANNELS; i++)
+        if (drain(&fars[i], 4096))
+            return true;
+    if (input_at >= input_size || ops++ > OPS_MAX)
+        return false;
+    switch (op >> 1 & 15) {
+    case 0:
+    case 1:
+    case 2:
+    case 3:
+        put_frame(c);
+        break;
+    case 4:
+        for (op = 0; op < sizeof raw && op < input_size - input_at; op++)
+            raw[op] = (unsigned char)byte();
+        put(c, raw, op);
+        break;
+    case 5:
+        put(c, junk, byte() % sizeof junk);
+        break;
+    case 6:
+    case 7:
+    case 8:
+        drain(c, 1 + byte() * 20);
+        break;
+    case 9:
+        if (IS_GUEST && app_count < APPS)
+            apps[app_count++] = sim_new(SIM_STREAM, 3000, 2000);
+        break;
+    case 10:
+    case 11:
+        to_app(byte() % 5);
+        break;
+    case 12:
+        if (app_count)
+            apps[byte() % app_count]->out.n = 0;
+        break;
+    case 13:
+        incident(c, byte() % 4);
+        break;
+    case 14:
+        patient_until = sim_now() + byte() * byte();
+        break;
+    default:
+        put(c, "\n", 1);
+    }
+    return true;
+}
+
+/* When the input is at its end: one side after the other goes away, and time passes. */
+static long long next(void) {
+    if (patient_until > sim_now())
+        return patient_until;
+    return -1;
+}
+
+static void sleeps(void) {}
+
+static void stops(void) {
+    static unsigned step;
+    unsigned open = 2 + IS_GUEST; /* signals, the names' news, the listener */
+
+    if (!over) {
+        for (unsigned i = 0; i < app_count; i++)
+            apps[i]->in_reset = true;
+        over = true;
+        step = 0;
+        patient_until = sim_now() + 100;
+        return;
+    }
+    if (step++ < 5) { /* a RESET that is under way, a SYN that waits: each needs a round */
+        patient_until = sim_now() + 400000;
+        return;
+    }
+    for (unsigned i = 0; i < CHANNELS; i++)
+        open += fars[i].f && fars[i].f->fd >= 0;
+    for (unsigned i = 0; i < app_count; i++)
+        if (apps[i]->fd >= 0)
+            sim_fail("app %u is still connected", i);
+    if (sim_open_files() != open)
+        sim_fail("%u descriptors are open, not %u", sim_open_files(), open);
+    longjmp(end, 1);
+}
+
+static const struct sim_world world = {act, next, open_port, connect_to, accept_client, has_client, sleeps, stops};
+
+/* Closes all channels of a run: the names are gone, so nothing is left in the tables. */
+static void clean_up(void) {
+    for (unsigned i = 0; i < CHANNELS; i++)
+        if (fars[i].there)
+            fars[i].there = false;
+    tell("", false);
+    for (unsigned i = 0; i < channel_count(); i++)
+        if (*channel_at(i)->name && !channel_at(i)->conn) {
+            channel_close(channel_at(i));
+            channel_forget(channel_at(i));
+        }
+    if (relay_top())
+        sim_fail("a connection is left");
+    for (int fd = SIM_FD; fd < FD_SETSIZE; fd++)
+        if (sim_at(fd))
+            loop_watch(fd, 0, NULL, NULL);
+}
+
+static void run(const uint8_t *data, size_t size) {
+    static struct proxy_setup proxy = {.given = true, .directory = "sim"};
+
+    input = data;
+    input_size = size;
+    input_at = 0;
+    app_count = taken = ops = 0;
+    patient_until = 0;
+    over = false;
+    sum = 0;
+    memset(fars, 0, sizeof fars);
+    for (unsigned i = 0; i < CHANNELS; i++)
+        fars[i].there = true;
+    sim_faults = (struct sim_faults){.shorts = data[0] & 3 ? 300 : 0, .eintr = data[0] & 4 ? 50 : 0, .zero = data[0] & 8 ? 50 : 0};
+    sim_start(&world, data[0]);
+    net_literal(&proxy.service, "127.0.0.1", 5672);
+    log_level_set("FATAL");
+    if (!setjmp(end)) {
+        if (IS_GUEST)
+            guest_run(&proxy, false);
+        else
+            host_run(&proxy, 0);
+    }
+    clean_up();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    unsigned long long first;
+
+    if (size < 2)
+        return 0;
+    run(data, size);
+    first = sum;
+    run(data, size);
+    if (sum != first)
+        sim_fail("the second run differs from the first");
+    return 0;
+}
