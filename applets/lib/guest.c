@@ -17,6 +17,7 @@ enum { PAUSE = 1000 }; /* ms without accept() when descriptors or memory are sho
 
 static int listener = -1;
 static bool reject_when_busy, from_sysfs, reviewing, review_again;
+static bool listening, called; /* select() watches the listener; it has told of a client */
 static long long paused_until;
 static struct log_limit no_host, all_busy, accept_failed;
 
@@ -56,6 +57,7 @@ enum guest_choice guest_choose(struct channel **chosen, bool lively) {
 static void on_listener(void *arg, unsigned ready) {
     (void)arg;
     (void)ready;
+    called = true;
     review();
 }
 
@@ -113,6 +115,14 @@ static void move_waiting(void) {
     }
 }
 
+/* One client for each time that select() tells of one, all that wait when it was not asked to tell. */
+static bool client_waits(void) {
+    bool waits = called || !listening;
+
+    called = false;
+    return waits;
+}
+
 /* Serves whom it can, then listens for more only if they could be dealt with: others wait in the backlog. */
 static void review(void) {
     struct channel *ch;
@@ -123,6 +133,7 @@ static void review(void) {
     if (reviewing || listener < 0)
         return;
     if (loop_stopped()) {
+        listening = false;
         loop_watch(listener, 0, on_listener, NULL);
         return;
     }
@@ -133,9 +144,10 @@ static void review(void) {
         do {
             choice = guest_choose(&ch, false);
             takes = !paused_until && (choice != GUEST_BUSY || (CONFIG_FEATURE_REJECT && reject_when_busy));
-        } while (takes && accept_one(ch, choice));
+        } while (takes && client_waits() && accept_one(ch, choice));
     }
     reviewing = false;
+    listening = takes;
     loop_watch(listener, takes ? LOOP_READ : 0, on_listener, NULL);
 }
 

@@ -145,6 +145,13 @@ const char *net_set_nonblocking(int fd) {
     return flags & O_NONBLOCK || !syscall(SYS_fcntl, fd, F_SETFL, flags | O_NONBLOCK) ? NULL : "fcntl(F_SETFL)";
 }
 
+/* A listener's clients inherit it. */
+static void no_delay(int fd) {
+    int on = 1;
+
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* fails on a unix socket, which needs none */
+}
+
 int net_listen(const struct net_address *a) {
     bool is_unix = CONFIG_FEATURE_UNIX && a->sa.any.sa_family == AF_UNIX;
     int on = 1, fd = socket(a->sa.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -157,6 +164,7 @@ int net_listen(const struct net_address *a) {
     if (call)
         log_fatal("Proxy service %s: %m", call);
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    no_delay(fd);
     if (is_unix)
         replace_stale(a);
     mask = umask(0177);
@@ -166,12 +174,6 @@ int net_listen(const struct net_address *a) {
     if (listen(fd, SOMAXCONN))
         log_fatal("Proxy service listen: %s: %m", a->text);
     return fd;
-}
-
-static void no_delay(int fd) {
-    int on = 1;
-
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* fails on a unix socket, which needs none */
 }
 
 int net_connect(const struct net_address *a, bool *pending) {
@@ -206,7 +208,6 @@ int net_accept(int listener, char *client, unsigned cap) {
 
     if (fd < 0)
         return -1;
-    no_delay(fd);
     if (a.sa.any.sa_family == AF_INET || a.sa.any.sa_family == AF_INET6)
         describe(&a);
     fmt_copy(client, cap, *a.text ? a.text : "unix");

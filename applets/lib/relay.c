@@ -18,6 +18,8 @@ enum { LOOK_AGAIN = 1000 };
 /* Bytes that an idle channel is read for in a turn: junk gets no more than its share. */
 enum { IDLE_READ = 4096 };
 enum { SPARE = RELAY_MAX };
+/* Buffers that a connection may move one way before it is another one's turn. */
+enum { TURNS = 4 };
 
 #define DATA_MAX (CONFIG_BUFFER_SIZE - FRAME_HEADER)
 
@@ -536,16 +538,42 @@ static void read_channel(struct channel *ch) {
     }
 }
 
+/* A buffer that was filled and has been delivered: most likely there is more, which select() need not say. */
+static void read_on(struct channel *ch) {
+    bool full = true;
+
+    for (int i = 0; i < TURNS && full; i++) {
+        struct conn *c;
+
+        read_channel(ch);
+        c = ch->conn;
+        full = c && c->filled == CONFIG_BUFFER_SIZE;
+        settle(ch);
+        full = full && ch->conn == c && c->link.state == LINK_ESTABLISHED && !c->filled && may_read(ch);
+    }
+}
+
 static void on_channel(void *arg, unsigned ready) {
     struct channel *ch = arg;
 
     if (!ch->attached)
         channel_attached(ch);
-    if ((ready & LOOP_READ) && may_read(ch))
-        read_channel(ch);
-    else if (ready & LOOP_WRITE)
+    if ((ready & LOOP_READ) && may_read(ch)) {
+        read_on(ch);
+        return;
+    }
+    if (ready & LOOP_WRITE)
         channel_flush(ch);
     settle(ch);
+}
+
+static void send_data(struct conn *c) {
+    size_t n = CONFIG_BUFFER_SIZE;
+
+    for (int i = 0; i < TURNS && n == CONFIG_BUFFER_SIZE && may_send_data(c); i++) {
+        n = read_local(c, 0);
+        channel_write(c->channel, c->tx, n);
+    }
 }
 
 static void on_local(void *arg, unsigned ready) {
@@ -558,8 +586,8 @@ static void on_local(void *arg, unsigned ready) {
             role->refused(c, reason);
         else
             relay_connecting(c, c->fd, false);
-    } else if ((ready & LOOP_READ) && may_send_data(c)) {
-        channel_write(c->channel, c->tx, read_local(c, 0));
+    } else if (ready & LOOP_READ) {
+        send_data(c);
     }
     settle(c->channel);
 }
