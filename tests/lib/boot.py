@@ -118,8 +118,9 @@ def privileged(t, script, stage):
     how, work = [] if os.geteuid() == 0 else ['sudo', '-n'], t.sub('tmp')
     if how and not shutil.which('sudo'):
         raise Skip('neither root nor sudo')
-    done = subprocess.run([*how, 'env', f'TMPDIR={work}', 'unshare', '-m', 'sh', '-ec', f'{mounts}: >{work}/mounted\n{script}'], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True)
+    script = f'{mounts}: >{work}/mounted\n{script}'
+    done = subprocess.run([*how, 'env', f'TMPDIR={work}', 'unshare', '-m', 'sh', '-ec', script], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if not (work / 'mounted').exists():
         raise Skip(f'no overlay mounts here, or no root: {done.stdout.strip()[:150]}')
     assert done.returncode == 0, f'{script}: {done.stdout[-3000:]}'
