@@ -12,4 +12,4 @@ void memory_give_back(void *p, size_t n) {
     madvise((void *)begin, (uintptr_t)p + n - begin, MADV_DONTNEED);
 }
 
-void memory_trim(void) { memory_give_back(__executable_start, (size_t)(etext - __executable_start)); }
+void memory_trim(void) { memory_give_back(__executable_start, (uintptr_t)etext - (uintptr_t)__executable_start); }

@@ -440,7 +440,7 @@ static void set_deadline(struct conn *c) {
     if (c->greeted && c->link.state == LINK_SYN_SENT)
         c->deadline = loop_now() + CONFIG_RETRY_MIN;
     else if (c->link.state == LINK_SYN_SENT)
-        c->deadline = c->since + (c->slow ? patience : CONFIG_MOVE_TIMEOUT);
+        c->deadline = c->slow ? c->since + patience : c->begun + CONFIG_MOVE_TIMEOUT;
     else if (c->moved || !c->deadline || !patience)
         c->deadline = patience ? loop_now() + patience : 0;
     c->moved = false;
@@ -603,6 +603,7 @@ void relay_open(struct channel *ch, int fd, const char *client, long long since)
 
     c->fd = fd;
     c->since = since;
+    c->begun = loop_now();
     c->text[0] = '\0';
     fmt_copy(c->client, sizeof c->client, client);
     c->filler = ch->aligned ? 0 : FRAME_FILLER_BYTES;

@@ -24,7 +24,8 @@ enum { RELAY_TEXT = 255, RELAY_CLIENT = 48 };
  * rx[head..tail) is for the TCP side, rx[raw..filled) not yet looked at; 0 <= head <= tail <= raw <= filled <= BUFFER_SIZE.
  * frame, frame_left, text, text_bytes: a SYN, SYNACK or RESET whose payload is still coming (frame_left > 0).
  * shut_due: shutdown(SHUT_WR) when the payload is delivered; shut: done.
- * deadline: when link_patience() is over, 0: never. since: when the client came (guest), so that moving it keeps its time.
+ * deadline: when link_patience() is over, 0: never. since, begun: (guest) when the client came, and to this
+ * channel: moving it does not give it more time in all.
  * slow: (guest) the time after which the client may be moved is over. greeted: a host has attached
  * since the SYN, which may not have reached it. suspect: the last look found the port's host absent.
  * spent: (host) a connect was made in this turn. */
@@ -38,7 +39,7 @@ struct conn {
     unsigned head, tail, raw, filled;
     struct frame frame;
     unsigned frame_left, text_bytes;
-    long long deadline, since;
+    long long deadline, since, begun;
     char text[RELAY_TEXT + 1];
     char client[RELAY_CLIENT];
 };

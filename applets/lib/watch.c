@@ -68,7 +68,7 @@ int watch_list(const char *directory, bool follow, void (*fn)(const char *name, 
         return -1;
     while ((n = getdents(fd, (struct dirent *)entries, sizeof entries)) > 0)
         for (int at = 0; at < n;) {
-            const struct dirent *entry = (const struct dirent *)(entries + at);
+            const struct dirent *entry = (const void *)(entries + at);
 
             if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
                 fn(entry->d_name, arg);
@@ -224,7 +224,7 @@ static void on_inotify(void *arg, unsigned ready) {
     (void)arg;
     (void)ready;
     for (ssize_t at = 0; at < n;) {
-        const struct inotify_event *e = (const struct inotify_event *)(events + at);
+        const struct inotify_event *e = (const void *)(events + at);
 
         on_event(e);
         at += (ssize_t)(sizeof *e + e->len);
