@@ -15,6 +15,7 @@ installkernel() {
     hostonly='' instmods virtio_pci virtio_mmio virtio_console
 }
 
+# shellcheck disable=SC2154 # dracut sets initdir and moddir
 install() {
     local applet
 
@@ -26,7 +27,6 @@ install() {
     ln -sfn vios "$initdir/usr/bin/@vios-proxy-guest"
     inst_simple @LIBDIR@/initramfs /usr/lib/vios/initramfs
     [[ ! -e /etc/vios/initramfs.conf ]] || inst_simple /etc/vios/initramfs.conf /etc/vios/initramfs.conf
-    # shellcheck disable=SC2154
     inst_hook pre-trigger 10 "$moddir/start.sh"
     inst_hook cleanup 90 "$moddir/stop.sh"
 }
