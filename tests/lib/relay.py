@@ -2,8 +2,8 @@
 """What QEMU is between the two proxies, without QEMU: one virtio-serial channel, with a unix socket for either side.
 
 Host side, as a chardev: one client at a time, a backlog of 1. While none is attached the guest's bytes are not read; when it
-goes, what is queued for it is dropped, be it half a frame. The guest then reads what is there, and sees the end; unless it hears nothing,
-because the next host comes so quickly that it looks like no change. Guest side, as a port: bytes for a guest
+goes, what is queued for it is dropped, be it half a frame. The guest then reads what is there, and sees the end; unless it hears
+nothing, because the next host comes so quickly that it looks like no change. Guest side, as a port: bytes for a guest
 that is not there wait; when it closes, those that it had not read are dropped, and those that it wrote still go out."""
 import contextlib
 import os
