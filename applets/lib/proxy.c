@@ -58,7 +58,10 @@ void proxy_setup(struct proxy_setup *s, const char *directory, char **operands, 
         log_fatal("-a %s: not an IPv4 or IPv6 address", address);
 }
 
-void proxy_init(const struct proxy_names *n) { names = n; }
+void proxy_init(const struct proxy_names *n) {
+    names = n;
+    loop_signals();
+}
 
 /* ---- channels ---- */
 
@@ -196,7 +199,6 @@ static void stop(void) {
 }
 
 void proxy_run(long (*timer)(void)) {
-    loop_signals();
     say_ready();
     while (!loop_stopped()) {
         long wait = sooner(relay_timeout(), until(channel_retry_at()));

@@ -59,7 +59,7 @@ struct proxy_names {
     void (*again)(const char *name);
     void (*opened)(struct channel *ch);
 };
-void proxy_init(const struct proxy_names *names);
+void proxy_init(const struct proxy_names *names); /* from here on a signal ends it cleanly */
 
 /* A watch_fn: opens what comes, gives up what goes. */
 void proxy_name(const char *name, bool there);
