@@ -158,6 +158,8 @@ static struct sim_file *open_port(const char *path) {
     }
     if (old && old->fd >= 0)
         return old;
+    if (old && old->attached && !old->unplugged && !sim_faults.high_fd)
+        sim_fail("%s was closed without cause", path);
     f = sim_new(SIM_PORT, 4096 * (1 + sim_random(8)), 1 + sim_random(sim_random(2) ? 300 : 40000));
     f->attached = old ? old->attached && !old->unplugged : sim_random(4) != 0;
     if (old && old->unplugged)
@@ -292,6 +294,8 @@ static void incident(void) {
 static bool notice_close(void) {
     for (unsigned i = 0; i < port_count; i++)
         if (peers[i].attached && peers[i].f->fd < 0) {
+            if (!stopping && !sim_faults.high_fd)
+                sim_fail("%s was closed without cause", name_of(i));
             peer_detach(&peers[i]);
             return true;
         }

@@ -32,7 +32,7 @@ static fd_set watched_read, watched_write;
 static struct sim_file *signals;
 static int signal_number;
 static bool progress;      /* since the last select() */
-static unsigned idle_rounds, round_calls;
+static unsigned idle_rounds, round_calls, rounds = 1;
 
 /* ---- the test's side ---- */
 
@@ -273,7 +273,8 @@ static ssize_t do_write(struct sim_file *f, const void *p, size_t n) {
     }
     if (sim_chance(sim_faults.eagain))
         return fault(EAGAIN);
-    if (port && sim_chance(sim_faults.zero)) {
+    if (port && (f->zero_round == rounds || sim_chance(sim_faults.zero))) {
+        f->zero_round = rounds; /* and so it stays until something else is done */
         progress = true;
         return 0;
     }
@@ -614,6 +615,7 @@ static void check_round(void) {
         sim_fail("the program spins: %d rounds without anything done", IDLE_ROUNDS);
     progress = false;
     round_calls = 0;
+    rounds++;
 }
 
 /* Nothing is ready and nothing happens now. Returns false when the time-out is over, or the end has come. */

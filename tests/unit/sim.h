@@ -29,6 +29,7 @@ struct sim_file {
     struct sim_pipe in, out;
     bool in_end, in_reset, out_end, out_reset, attached, unplugged, seen, pending, linger0, deaf;
     int error;
+    unsigned zero_round;
     unsigned chunks[SIM_CHUNKS], chunk_count; /* a port's read() returns at most the rest of one */
 };
 
