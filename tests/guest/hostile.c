@@ -224,8 +224,8 @@ static void never_finished(void) {
 }
 
 static void harm(void) {
-    static void (*const kinds[])(void) = {junk,           endless_v,    syns,       resets, every_ctrl,
-                                          wrong_versions, wrong_tokens, empty_data, cut,    flood, never_finished};
+    static void (*const kinds[])(void) = {junk,         endless_v,  syns, resets, every_ctrl,    wrong_versions,
+                                          wrong_tokens, empty_data, cut,  flood,  never_finished};
     if (dice(3))
         shake();
     deaf = dice(4) == 0;
@@ -241,7 +241,8 @@ static int attack(uint64_t seed, unsigned long rounds) {
     open_port();
     for (; !rounds || done < rounds; done++)
         harm();
-    printf("port %s rounds=%lu handshakes=%" PRIu64 " sent=%" PRIu64 " received=%" PRIu64 "\n", path, done, handshakes, sent, received);
+    printf("port %s rounds=%lu handshakes=%" PRIu64 " sent=%" PRIu64 " received=%" PRIu64 "\n", path, done, handshakes, sent,
+           received);
     return 0;
 }
 
