@@ -778,15 +778,19 @@ static void check_pair(const struct session *s, const struct app *a) {
 }
 
 void ends_check(bool stopped) {
-    for (unsigned i = 0; i < peer_count; i++)
+    bool due[8]; /* a program that is stopped owes a RESET to those that were open then */
+
+    for (unsigned i = 0; i < peer_count; i++) {
+        due[i] = !stopped || peers[i].state == PEER_OPEN;
         peer_drain(&peers[i]);
+    }
     for (unsigned i = 0; i < peer_count; i++)
-        if (peers[i].s && peers[i].attached && !(stopped && peers[i].state != PEER_OPEN))
+        if (peers[i].s && peers[i].attached && due[i])
             sim_fail("%s: session %u has lost its RESET", peers[i].name, peers[i].s->id);
     for (unsigned i = 0; i < app_count; i++) {
         while (app_act(&apps[i]))
             continue;
-        if (apps[i].started && apps[i].taken && apps[i].f->fd >= 0)
+        if (!stopped && apps[i].started && apps[i].taken && apps[i].f->fd >= 0)
             sim_fail("app %u is still connected", apps[i].id);
     }
     for (unsigned i = 0; i < session_count && !stopped; i++) {
