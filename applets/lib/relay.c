@@ -17,7 +17,8 @@
 enum { LOOK_AGAIN = 1000 };
 /* Bytes that an idle channel is read for in a turn: junk gets no more than its share. */
 enum { IDLE_READ = 4096 };
-enum { SPARE = RELAY_MAX };
+/* Milliseconds that a host which has greeted gets to answer the SYN before that. */
+enum { GREETED = CONFIG_MOVE_TIMEOUT / 4 };
 /* Buffers that a connection may move one way before it is another one's turn. */
 enum { TURNS = 4 };
 
@@ -33,6 +34,7 @@ static MEMORY_BULK _Alignas(4096) unsigned char rx_buffers[RELAY_MAX + 1][CONFIG
 
 static const struct relay_role *role;
 static unsigned turn;       /* of the last connection */
+static unsigned spare;      /* the slot behind those that connections may have */
 static unsigned high;       /* slots 0..high-1 may be in use */
 static unsigned dirty;      /* buffers 0..dirty-1 may have memory */
 static unsigned long long dice;
@@ -49,7 +51,7 @@ static struct conn *borrow(struct channel *ch) {
     unsigned i = 0;
     struct conn *c;
 
-    while (i < SPARE && conns[i].channel)
+    while (i < spare && conns[i].channel)
         i++;
     c = &conns[i];
     memset(c, 0, offsetof(struct conn, text));
@@ -98,6 +100,7 @@ static void new_token(unsigned char token[FRAME_TOKEN]) {
 
 void relay_init(const struct relay_role *r) {
     role = r;
+    spare = r->role == LINK_GUEST ? CONFIG_GUEST_CHANNELS : CONFIG_HOST_CONNECTIONS;
     if (getrandom(&dice, sizeof dice, GRND_NONBLOCK) != sizeof dice)
         dice = (unsigned long long)loop_now() << 20 ^ (unsigned long long)getpid();
 }
@@ -328,7 +331,7 @@ static void begin(struct conn *c, struct frame *f, bool hunted) {
         frame_reject(&ch->decoder);
         c->greeted |= link_greeted(&c->link, f);
         answer_stale(ch, f);
-    } else if (c == &conns[SPARE]) {
+    } else if (c == &conns[spare]) {
         frame_skip(&ch->decoder);
         refuse_spare(c, f);
     } else if (f->length && (hunted || f->ctrl == FRAME_RESET)) {
@@ -438,7 +441,7 @@ static void set_deadline(struct conn *c) {
     if (c->frame_left && !patience)
         patience = CONFIG_HANDSHAKE_TIMEOUT * 1000L;
     if (c->greeted && c->link.state == LINK_SYN_SENT)
-        c->deadline = loop_now() + CONFIG_RETRY_MIN;
+        c->deadline = loop_now() + GREETED;
     else if (c->link.state == LINK_SYN_SENT)
         c->deadline = c->slow ? c->since + patience : c->begun + CONFIG_MOVE_TIMEOUT;
     else if (c->moved || !c->deadline || !patience)
@@ -507,7 +510,7 @@ static void settle(struct channel *ch) {
     }
     if (ch->broken && ch->fd >= 0)
         lose(ch);
-    if (c == &conns[SPARE])
+    if (c == &conns[spare])
         c->raw = c->filled; /* others may need it: a guest that is refused and does not read keeps nothing */
     if (c && c->link.state == LINK_IDLE && !c->frame_left && c->raw == c->filled) {
         release(c);

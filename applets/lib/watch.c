@@ -140,24 +140,41 @@ static void enter(unsigned at) {
         log_msg(LOG_ERROR, "cannot read %s: %m", watch_path(d->name));
 }
 
-/* Watches the root, or what there is of the way to it. */
-static void enter_root(void) {
+/* A watch on the nearest directory above the root that is there. */
+static int watch_above(void) {
+    enum { MASK_ABOVE = IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR };
     char above[WATCH_PATH];
     char *slash;
+    int wd;
 
-    enter(0);
-    if (directories[0].wd >= 0) {
-        if (ancestor >= 0)
-            inotify_rm_watch(inotify, ancestor);
-        ancestor = -1;
-        return;
-    }
-    fmt_print(above, sizeof above, "%s", root);
+    fmt_copy(above, sizeof above, root);
     do {
         slash = strrchr(above, '/');
         fmt_copy(slash == above ? above + 1 : slash ? slash : above, 2, slash ? "" : ".");
-        ancestor = inotify_add_watch(inotify, above, IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR);
-    } while (ancestor < 0 && slash && above[1]);
+        wd = inotify_add_watch(inotify, above, MASK_ABOVE);
+    } while (wd < 0 && slash && above[1]);
+    return wd;
+}
+
+/* Watches the root, or what there is of the way to it; twice, for what is made meanwhile. */
+static void enter_root(void) {
+    int above = -1;
+
+    for (;;) {
+        int before = above;
+
+        enter(0);
+        if (directories[0].wd >= 0)
+            break;
+        above = watch_above();
+        if (above == before)
+            break;
+        if (before >= 0)
+            inotify_rm_watch(inotify, before);
+    }
+    if (directories[0].wd >= 0 && above >= 0)
+        inotify_rm_watch(inotify, above);
+    ancestor = directories[0].wd >= 0 ? -1 : above;
 }
 
 static void leave(unsigned at) {
