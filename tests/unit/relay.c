@@ -270,7 +270,7 @@ static void incident(void) {
         peer_detach(&peers[i]);
     if (!is_guest) {
         f->in_end = true; /* QEMU closes; it may come back at once */
-        f->deaf = sim_random(2);
+        f->deaf = true;
         f->in_reset = sim_random(2);
         if (sim_random(2))
             return;
@@ -425,7 +425,8 @@ static void stops(void) {
         channels += *channel_at(i)->name != '\0';
     for (unsigned i = 0; i < relay_top(); i++)
         if (relay_at(i))
-            sim_fail("a connection is left in state %s", link_state_name(&relay_at(i)->link));
+            sim_fail("%s: a connection is left in state %s, todo %#x, owed %zu", relay_at(i)->channel->name,
+                     link_state_name(&relay_at(i)->link), relay_at(i)->todo, relay_at(i)->channel->owed_bytes);
     if (sim_open_files() != channels + is_guest + 2)
         sim_fail("%u descriptors are open, %u channels", sim_open_files(), channels);
     ends_check(false);
