@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "fmt.h"
 #include "log.h"
 #include "loop.h"
@@ -79,13 +80,14 @@ void channel_retry(long long now, void (*again)(struct channel *ch)) {
 
 static int failed(struct channel *ch, const char *what, long long now) {
     bool console = ch->port && errno == ENXIO; /* will never be a channel */
-    bool newborn = errno == ECONNREFUSED && !ch->backoff; /* QEMU has made the socket, and listens in a moment */
+    /* QEMU has made the socket, and listens in a moment; or the name of a port that has gone will go in a moment */
+    bool passing = !ch->failures++ && (errno == ECONNREFUSED || errno == EAGAIN || errno == ENOENT);
     int reason = errno;
 
     if (!console)
         channel_later(ch, now);
     errno = reason;
-    if (ch->complained || newborn)
+    if (ch->complained || passing)
         return -1;
     log_msg(LOG_ERROR, "%s %s: %m; %s", what, ch->name, console ? "left alone" : "trying again");
     ch->complained = true;
@@ -102,11 +104,33 @@ static int set_nonblocking(struct channel *ch, int fd, long long now) {
     return failed(ch, what, now);
 }
 
+static bool is_qemu(int fd) {
+    struct ucred peer;
+    socklen_t n = sizeof peer;
+    char path[32], name[16];
+
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n))
+        return false;
+    fmt_print(path, sizeof path, "/proc/%d/comm", peer.pid);
+    return file_read(path, name, sizeof name) > 0 && !strncmp(name, "qemu", 4);
+}
+
+/* QEMU 7.2, when a client goes while it writes to it, may stop reading the guest's port for good: the next client hears nothing, but its
+ * going mends that. So there is one before us. */
+static int attach(const struct net_address *a) {
+    bool pending;
+    int fd = net_connect(a, &pending);
+
+    if (!CONFIG_VIOS_PROXY_HOST || fd < 0 || !is_qemu(fd))
+        return fd;
+    close(fd);
+    return net_connect(a, &pending);
+}
+
 /* Opens either kind of endpoint. */
 static int open_endpoint(const char *path, bool *port) {
     struct net_address a;
     struct stat st;
-    bool pending;
 
     if (stat(path, &st))
         return -1;
@@ -114,7 +138,7 @@ static int open_endpoint(const char *path, bool *port) {
     if (*port)
         return open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
     errno = S_ISSOCK(st.st_mode) ? ENAMETOOLONG : ENODEV;
-    return S_ISSOCK(st.st_mode) && !net_path(&a, path) ? net_connect(&a, &pending) : -1;
+    return S_ISSOCK(st.st_mode) && !net_path(&a, path) ? attach(&a) : -1;
 }
 
 int channel_open(struct channel *ch, const char *path, long long now) {
@@ -134,6 +158,7 @@ int channel_open(struct channel *ch, const char *path, long long now) {
     ch->fd = fd;
     ch->decoder = (struct frame_decoder){0};
     ch->attached = true;
+    ch->failures = 0;
     ch->aligned = ch->broken = ch->complained = ch->silent = false;
     ch->retry = 0;
     ch->backoff = 0;
@@ -166,19 +191,19 @@ static enum channel_result lost(struct channel *ch) {
 }
 
 /* A host that is replaced while bytes of the old one are still unread looks attached all the time, and its INIT would be taken for payload
- * of the frame that was cut off. But one read() of a port returns what one write of the host brought: so this is a new host's greeting,
- * wherever it stands. (A service that sends these very bytes in this way ends its own connection.) */
+ * of the frame that was cut off. But no read() of a port joins what came before a host's attaching with what came after: so this is a new
+ * host's greeting, in whatever frame it stands. (A service that sends these very bytes in this way ends its own connection.) */
 static bool is_greeting(const unsigned char *p, size_t n) {
     static const unsigned char init[FRAME_HEADER] = "VS1HINITINIT";
 
-    return n == FRAME_HEADER && !memcmp(p, init, FRAME_HEADER);
+    return n >= FRAME_HEADER && !memcmp(p, init, FRAME_HEADER);
 }
 
 enum channel_result channel_read(struct channel *ch, bool framed, unsigned char *p, size_t room, size_t *n) {
     size_t piece = ch->port ? PORT_READ : room;
 
     *n = 0;
-    while (*n < room) {
+    while (*n + CHANNEL_ROOM(ch) <= room) {
         ssize_t got = read(ch->fd, p + *n, room - *n);
 
         if (got < 0 && errno == EINTR)
@@ -188,7 +213,7 @@ enum channel_result channel_read(struct channel *ch, bool framed, unsigned char 
         if (got <= 0)
             return ch->port && !got ? CHANNEL_DETACHED : lost(ch);
         if (ch->port && framed && is_greeting(p + *n, (size_t)got))
-            return CHANNEL_DETACHED;
+            return CHANNEL_RENEWED;
         *n += (size_t)got;
         if ((size_t)got < piece)
             break;

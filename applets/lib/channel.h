@@ -26,7 +26,7 @@ struct conn;
  * aligned: since open() (or the host's last coming) every frame that was begun was finished, and each SYN answered.
  * broken: a read or write has failed for good; only channel_close() helps. gone: its name has vanished; it is given up as soon as
  * it carries nothing.
- * retry: when to try to open it again, milliseconds of loop_now(); 0: no need to. backoff: the wait before that.
+ * retry: when to try to open it again, milliseconds of loop_now(); 0: no need to. backoff: the wait before that. failures: of open in a row.
  * owed, owed_bytes: the part of a frame that is written but for these bytes. They stay valid until written or dropped.
  * stale: the tokens that were last answered by a RESET in LISTEN; answered: in this turn. conn: what it carries, or NULL.
  * used: the turn of its last connection, for least recently used. silent: the last SYN was not answered. */
@@ -38,7 +38,7 @@ struct channel {
     size_t owed_bytes;
     struct frame_decoder decoder;
     struct frame_tokens stale;
-    unsigned backoff, used;
+    unsigned backoff, failures, used;
     long long retry;
     unsigned connections, resets;
     unsigned long long received, sent; /* payload bytes from and to the channel */
@@ -51,9 +51,13 @@ struct channel {
 enum channel_result {
     CHANNEL_DONE,     /* read: some bytes came. write: nothing is owed any more */
     CHANNEL_BLOCKED,  /* nothing more now */
-    CHANNEL_DETACHED, /* the port's host is absent, or was replaced by another one */
+    CHANNEL_DETACHED, /* the port's host is absent */
+    CHANNEL_RENEWED,  /* the port's host was replaced by another one, which has greeted */
     CHANNEL_LOST,     /* unplugged, or the socket has ended: only channel_close() helps */
 };
+
+/* Bytes of room that a read needs: a greeting must not be cut. */
+#define CHANNEL_ROOM(ch) ((ch)->port ? (size_t)FRAME_HEADER : 1u)
 
 /* The slot with this name, or NULL; a new slot for it, or NULL when the table is full (limit: at most so many); and the i-th slot,
  * 0..channel_count() - 1, free ones included. The name must be shorter than CHANNEL_NAME. */

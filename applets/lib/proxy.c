@@ -9,7 +9,7 @@
 #include "log.h"
 #include "loop.h"
 
-enum { GLOBS = 8, GRACE = 800 /* ms for the last frames; the whole end takes less than a second */ };
+enum { GLOBS = 8, GRACE = 700 /* ms for the last frames; the whole end takes less than a second */ };
 
 static const char *address = "127.0.0.1", *unix_path, *globs[GLOBS];
 static unsigned glob_count;

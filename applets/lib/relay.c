@@ -413,7 +413,7 @@ static bool may_read(const struct channel *ch) {
 
     if (!c)
         return !ch->owed_bytes;
-    return may_parse(c) && c->filled < CONFIG_BUFFER_SIZE;
+    return may_parse(c) && c->filled + CHANNEL_ROOM(ch) <= CONFIG_BUFFER_SIZE;
 }
 
 /* ---- the whole ---- */
@@ -470,14 +470,16 @@ static void watch(struct channel *ch) {
     loop_watch(c->fd, want, on_local, c);
 }
 
-/* The channel's other side is not there any more: nothing of the old stream counts. */
-static void lose(struct channel *ch) {
+/* The channel's other side is not there any more (renewed: but another one is): nothing of the old stream counts. */
+static void lose(struct channel *ch, bool renewed) {
     struct conn *c = ch->conn;
 
     if (ch->broken)
         channel_close(ch);
     else
         channel_detached(ch);
+    if (renewed)
+        channel_attached(ch);
     if (!c)
         return;
     c->raw = c->filled;
@@ -498,7 +500,7 @@ static void settle(struct channel *ch) {
         again |= deliver(c);
         again |= send_due(c);
         if (ch->broken && ch->fd >= 0) {
-            lose(ch);
+            lose(ch, false);
             again = true;
         }
         if (finished(c)) {
@@ -509,7 +511,7 @@ static void settle(struct channel *ch) {
             break;
     }
     if (ch->broken && ch->fd >= 0)
-        lose(ch);
+        lose(ch, false);
     if (c == &conns[spare])
         c->raw = c->filled; /* others may need it: a guest that is refused and does not read keeps nothing */
     if (c && c->link.state == LINK_IDLE && !c->frame_left && c->raw == c->filled) {
@@ -535,9 +537,9 @@ static void read_channel(struct channel *ch) {
     result = channel_read(ch, c->link.state == LINK_ESTABLISHED, c->rx + c->filled, room, &n);
     c->spent = ch->answered = false;
     c->filled += (unsigned)n;
-    if (result == CHANNEL_DETACHED) {
+    if (result == CHANNEL_DETACHED || result == CHANNEL_RENEWED) {
         parse(c);
-        lose(ch);
+        lose(ch, result == CHANNEL_RENEWED);
     }
 }
 
@@ -698,7 +700,7 @@ static void look(struct conn *c) {
     bool absent = !ch->owed_bytes && !c->todo && loop_peek(ch->fd) == LOOP_READ;
 
     if (absent && c->suspect)
-        lose(ch);
+        lose(ch, false);
     c->suspect = absent;
     settle(ch);
 }
@@ -777,10 +779,11 @@ bool relay_stop(void) {
     for (unsigned i = 0; i < high; i++) {
         struct conn *c = &conns[i];
 
-        if (!c->channel)
-            continue;
-        apply(c, link_event(&c->link, LINK_STOP, "the proxy was stopped"));
-        settle(c->channel);
+        /* Behind one connection's last words the next SYN may wait. */
+        while (c->channel && c->link.state != LINK_IDLE && c->link.state != LINK_OVER) {
+            apply(c, link_event(&c->link, LINK_STOP, "the proxy was stopped"));
+            settle(c->channel);
+        }
         owed |= c->channel && (c->todo || c->channel->owed_bytes);
     }
     return owed;
