@@ -48,7 +48,7 @@ def parallel(function, items):
 
 
 # The proxies but for their surroundings (watch, sysfs, memory), for which the simulation has its own.
-PARTS = 'channel fmt frame guest host link log loop net opt proxy relay'.split()
+PARTS = 'channel file fmt frame guest host link log loop net opt proxy relay'.split()
 
 
 class Lib:
