@@ -20,7 +20,7 @@ static void describe(struct net_address *a) {
     const unsigned char *w = a->sa.in6.sin6_addr.s6_addr;
     size_t n = 1;
 
-    if (a->sa.any.sa_family == AF_INET) {
+    if (!CONFIG_FEATURE_ADDR || a->sa.any.sa_family == AF_INET) {
         fmt_print(a->text, sizeof a->text, "%u.%u.%u.%u:%u", b[0], b[1], b[2], b[3], ntohs(a->sa.in.sin_port));
         return;
     }
@@ -116,6 +116,8 @@ int net_path(struct net_address *a, const char *path) {
 }
 
 bool net_is_local(const struct net_address *a) {
+    if (!CONFIG_FEATURE_ADDR)
+        return true;
     if (a->sa.any.sa_family == AF_INET)
         return *(const unsigned char *)&a->sa.in.sin_addr == 127;
     return a->sa.any.sa_family == AF_UNIX || IN6_IS_ADDR_LOOPBACK(&a->sa.in6.sin6_addr);
