@@ -13,6 +13,7 @@
 #include "loop.h"
 #include "memory.h"
 #include "net.h"
+#include "watch.h"
 
 /* A port's read() ends at a buffer of the ring; a shorter read means that the ring was empty just now. */
 enum { PORT_READ = 4096 };
@@ -115,13 +116,33 @@ static bool is_qemu(int fd) {
     return file_read(path, name, sizeof name) > 0 && !strncmp(name, "qemu", 4);
 }
 
+static void count_one(const char *name, void *arg) {
+    (void)name;
+    ++*(unsigned *)arg;
+}
+
+/* Names in the directory of path. */
+static unsigned names_beside(const char *path) {
+    char directory[WATCH_PATH];
+    unsigned n = 0;
+    char *slash;
+
+    fmt_copy(directory, sizeof directory, path);
+    slash = strrchr(directory, '/');
+    if (slash)
+        *slash = '\0';
+    return slash && !watch_list(directory, true, count_one, &n) ? n : ~0u;
+}
+
 /* QEMU 7.2, when a client goes while it writes to it, may stop reading the guest's port for good: the next client hears nothing, but its
- * going mends that. So there is one before us. */
-static int attach(const struct net_address *a) {
+ * going mends that. So there is one before us; but not for a guest with many channels: QEMU drops the news of attaching
+ * when more than 32 wait for the guest, and this makes three for each channel. */
+static int attach(const char *path, const struct net_address *a) {
+    enum { FEW = 8 };
     bool pending;
     int fd = net_connect(a, &pending);
 
-    if (!CONFIG_VIOS_PROXY_HOST || fd < 0 || !is_qemu(fd))
+    if (!CONFIG_VIOS_PROXY_HOST || fd < 0 || !is_qemu(fd) || names_beside(path) > FEW)
         return fd;
     close(fd);
     return net_connect(a, &pending);
@@ -138,7 +159,7 @@ static int open_endpoint(const char *path, bool *port) {
     if (*port)
         return open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
     errno = S_ISSOCK(st.st_mode) ? ENAMETOOLONG : ENODEV;
-    return S_ISSOCK(st.st_mode) && !net_path(&a, path) ? attach(&a) : -1;
+    return S_ISSOCK(st.st_mode) && !net_path(&a, path) ? attach(path, &a) : -1;
 }
 
 int channel_open(struct channel *ch, const char *path, long long now) {
