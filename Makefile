@@ -80,9 +80,13 @@ OBJECTS = $(SOURCES:%.c=$(O)/obj/%.o)
 WARNINGS = -Wall -Wextra -Wshadow -Wundef -Wmissing-prototypes -Wstrict-prototypes -Wconversion -Wwrite-strings -Wvla \
 	-Wpointer-arith -Wcast-align -Wformat-security -Wdate-time $(if $(filter-out 0,$(WERROR)),-Werror)
 VIOS_CFLAGS = -std=c11 -D_GNU_SOURCE -DVIOS_VERSION='"$(VERSION)"' -include $(O)/config.h -Os -g -fno-pie -ffunction-sections \
-	-fdata-sections -fno-unwind-tables -fno-asynchronous-unwind-tables -ffile-prefix-map=$(CURDIR)=. $(WARNINGS)
+	-fdata-sections -fno-unwind-tables -fno-asynchronous-unwind-tables -fno-jump-tables $(SMALLER) \
+	-ffile-prefix-map=$(CURDIR)=. $(WARNINGS)
+# Where the compiler knows them. -Oz: gcc 12 and clang, saves 500 bytes of 33 kB. Nothing here computes with floating point; without
+# its registers a variadic function on x86 is 50 bytes shorter.
+SMALLER := $(if $(CC),$(foreach f,-Oz -mgeneral-regs-only,$(shell $(CC) -Werror $(f) -E -x c /dev/null >/dev/null 2>&1 && echo $(f))))
 # Of a 44 kB file, noseparate-code saves 6 kB, norelro and common-page-size 2 kB each (musl makes no use of relro in a static
-# program). LTO saves nothing. The layout costs 2 kB, and idle it saves 56 KiB of memory.
+# program). LTO saves nothing. The layout costs 1 kB, and idle it saves 56 KiB of memory.
 VIOS_LDFLAGS = -static -no-pie -Wl,--gc-sections -Wl,--build-id=none -Wl,-z,noseparate-code -Wl,-z,norelro \
 	-Wl,-z,common-page-size=16 -Wl,-T,applets/config/layout.ld
 

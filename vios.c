@@ -6,10 +6,10 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "applets/applets.h"
+#include "applets/lib/file.h"
 #include "applets/lib/fmt.h"
 #include "applets/lib/log.h"
 
@@ -37,12 +37,6 @@ static const struct applet applets[] = {
 enum { APPLETS = sizeof applets / sizeof *applets };
 
 _Static_assert(APPLETS > 0, "at least one applet must be on");
-
-static const char *base_name(const char *path) {
-    const char *slash = strrchr(path, '/');
-
-    return slash ? slash + 1 : path;
-}
 
 /* The applet with this name, or NULL. */
 static const struct applet *find(const char *name) {
@@ -105,11 +99,10 @@ static int help(const char *name) {
 /* Whether path is already what it is to become. */
 static bool is_link(const char *path, const char *self, bool symbolic) {
     char target[PATH_MAX];
-    struct stat a, b;
     ssize_t n;
 
     if (!symbolic)
-        return !lstat(path, &a) && !stat(self, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+        return file_same(path, self);
     n = readlink(path, target, sizeof target);
     return n == (ssize_t)strlen(self) && !memcmp(target, self, (size_t)n);
 }
@@ -166,7 +159,7 @@ static int dispatch(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
-    const char *name = argc && *argv[0] ? base_name(argv[0]) : "vios";
+    const char *name = argc && *argv[0] ? fmt_base(argv[0]) : "vios";
     const struct applet *applet;
 
     if (*name == '-' || *name == '@') /* a login shell's name; what systemd keeps over switch-root */
@@ -174,7 +167,7 @@ int main(int argc, char **argv) {
     applet = find(name);
     if (applet)
         return run(applet, argc, argv);
-    if (strncmp(name, "vios", 4) || !strncmp(name, PREFIX, strlen(PREFIX)))
+    if (!fmt_begins(name, "vios") || fmt_begins(name, PREFIX))
         return unknown(name);
     return argc > 1 ? dispatch(argc - 1, argv + 1) : usage();
 }

@@ -2,7 +2,6 @@
 #include "agent.h"
 
 #include <stddef.h>
-#include <string.h>
 
 #include "fmt.h"
 
@@ -18,23 +17,22 @@ static const char *const agents[][2] = {
     {"org.spice-space.*", "spice"},
 };
 
-/* Whether the name matches one of Kconfig's patterns, which blanks divide. */
-static int is_foreign(const char *name) {
+bool agent_is_foreign(const char *name) {
     char pattern[64];
-    size_t n;
+    int n;
 
     for (const char *p = CONFIG_FOREIGN_PORTS; *p; p += n + (p[n] == ' ')) {
-        n = (size_t)(strchrnul(p, ' ') - p);
-        fmt_print(pattern, sizeof pattern, "%.*s", (int)n, p);
+        n = (int)(fmt_find(p, ' ') - p);
+        fmt_print(pattern, sizeof pattern, "%.*s", n, p);
         if (n && fmt_glob(pattern, name))
-            return 1;
+            return true;
     }
-    return 0;
+    return false;
 }
 
 const char *agent_of(const char *name) {
     for (unsigned i = 0; i < sizeof agents / sizeof *agents; i++)
         if (fmt_glob(agents[i][0], name))
             return agents[i][1];
-    return CONFIG_FEATURE_FOREIGN && is_foreign(name) ? "another agent" : NULL;
+    return CONFIG_FEATURE_FOREIGN && agent_is_foreign(name) ? "another agent" : NULL;
 }

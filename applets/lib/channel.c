@@ -13,6 +13,7 @@
 #include "loop.h"
 #include "memory.h"
 #include "net.h"
+#include "sys.h"
 #include "watch.h"
 
 /* A port's read() ends at a buffer of the ring; a shorter read means that the ring was empty just now. */
@@ -113,7 +114,7 @@ static bool is_qemu(int fd) {
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n))
         return false;
     fmt_print(path, sizeof path, "/proc/%d/comm", peer.pid);
-    return file_read(path, name, sizeof name) > 0 && !strncmp(name, "qemu", 4);
+    return file_read(path, name, sizeof name) > 0 && fmt_begins(name, "qemu");
 }
 
 static void count_one(const char *name, void *arg) {
@@ -151,15 +152,15 @@ static int attach(const char *path, const struct net_address *a) {
 /* Opens either kind of endpoint. */
 static int open_endpoint(const char *path, bool *port) {
     struct net_address a;
-    struct stat st;
+    int mode = file_mode(path, true);
 
-    if (stat(path, &st))
+    if (mode < 0)
         return -1;
-    *port = S_ISCHR(st.st_mode);
+    *port = S_ISCHR(mode);
     if (*port)
-        return open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-    errno = S_ISSOCK(st.st_mode) ? ENAMETOOLONG : ENODEV;
-    return S_ISSOCK(st.st_mode) && !net_path(&a, path) ? attach(path, &a) : -1;
+        return sys_open(path, O_RDWR | O_NONBLOCK | O_NOCTTY);
+    errno = S_ISSOCK(mode) ? ENAMETOOLONG : ENODEV;
+    return S_ISSOCK(mode) && !net_path(&a, path) ? attach(path, &a) : -1;
 }
 
 int channel_open(struct channel *ch, const char *path, long long now) {
@@ -265,7 +266,7 @@ enum channel_result channel_write(struct channel *ch, const unsigned char *p, si
 }
 
 enum channel_result channel_note(struct channel *ch, struct frame *f, const char *text) {
-    size_t n = strnlen(text, CHANNEL_NOTE - FRAME_HEADER);
+    size_t n = fmt_length(text, CHANNEL_NOTE - FRAME_HEADER);
 
     f->length = (unsigned)n;
     frame_encode(ch->note, f);

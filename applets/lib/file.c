@@ -2,10 +2,15 @@
 #include "file.h"
 
 #include <fcntl.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "sys.h"
+
 int file_read(const char *path, char *text, size_t cap) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = sys_open(path, O_RDONLY);
     ssize_t n = fd < 0 ? -1 : read(fd, text, cap - 1);
 
     if (fd >= 0)
@@ -15,4 +20,34 @@ int file_read(const char *path, char *text, size_t cap) {
     n -= n && text[n - 1] == '\n';
     text[n] = '\0';
     return (int)n;
+}
+
+/* Linux's struct statx, which older musls lack; their stat() is 700 bytes for kernels before statx(). */
+struct status {
+    uint32_t mask, block_size;
+    uint64_t attributes;
+    uint32_t links, uid, gid;
+    uint16_t mode, pad;
+    uint64_t inode, size, blocks, attributes_mask, times[8];
+    uint32_t special[2], device[2];
+    uint64_t more[14];
+};
+_Static_assert(sizeof(struct status) == 256, "as Linux has it");
+
+static int read_status(const char *path, bool follow, struct status *st) {
+    enum { BASIC = 0x7ff };
+
+    return (int)syscall(SYS_statx, AT_FDCWD, path, follow ? 0 : AT_SYMLINK_NOFOLLOW, BASIC, st);
+}
+
+int file_mode(const char *path, bool follow) {
+    struct status st;
+
+    return read_status(path, follow, &st) ? -1 : st.mode;
+}
+
+bool file_same(const char *a, const char *b) {
+    struct status x, y;
+
+    return !read_status(a, false, &x) && !read_status(b, false, &y) && x.inode == y.inode && !memcmp(x.device, y.device, sizeof x.device);
 }

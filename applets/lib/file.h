@@ -1,11 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* file: the small files of /proc and /sys. */
+/* file: what kind a file is; the small files of /proc and /sys. */
 #ifndef VIOS_FILE_H
 #define VIOS_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* The file's contents, cut at cap - 1 bytes, without a newline at the end, NUL-ended: the length, or -1 with errno. */
 int file_read(const char *path, char *text, size_t cap);
+
+/* The file's mode as in struct stat, or -1 with errno; follow: of what a symbolic link names. Needs Linux 4.11. */
+int file_mode(const char *path, bool follow);
+
+/* Whether both paths, symbolic links not followed, are there and are links to one file. */
+bool file_same(const char *a, const char *b);
 
 #endif

@@ -2,8 +2,9 @@
 #include "fmt.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <string.h>
+
+#include "error.h"
 
 struct field {
     bool left, zero;
@@ -45,7 +46,7 @@ static void put_number(struct sink *s, const struct field *f, unsigned long long
 }
 
 static void put_text(struct sink *s, const struct field *f, const char *text) {
-    size_t n = f->precision >= 0 ? strnlen(text, (size_t)f->precision) : strlen(text);
+    size_t n = f->precision >= 0 ? fmt_length(text, (size_t)f->precision) : strlen(text);
 
     put_field(s, f, text, n);
 }
@@ -93,7 +94,7 @@ size_t fmt_vprint(char *dst, size_t cap, const char *f, va_list args) {
         if (*f == 's') {
             put_text(&s, &field, va_arg(ap, const char *));
         } else if (*f == 'm') {
-            put_text(&s, &field, strerror(reason));
+            put_text(&s, &field, error_text(reason));
         } else if (*f == 'c') {
             put(&s, (char)va_arg(ap, int));
         } else if (*f == 'd') {
@@ -121,7 +122,7 @@ size_t fmt_print(char *dst, size_t cap, const char *f, ...) {
 }
 
 void fmt_copy(char *dst, size_t cap, const char *text) {
-    size_t n = strnlen(text, cap - 1);
+    size_t n = fmt_length(text, cap - 1);
 
     memmove(dst, text, n);
     dst[n] = '\0';
@@ -157,6 +158,37 @@ long fmt_millis(const char *s, long low, long high) {
         digits = true;
     }
     return !digits || v < low || v > high ? -1 : v;
+}
+
+size_t fmt_length(const char *text, size_t max) {
+    size_t n = 0;
+
+    while (n < max && text[n])
+        n++;
+    return n;
+}
+
+bool fmt_begins(const char *text, const char *prefix) {
+    while (*prefix && *text == *prefix) {
+        text++;
+        prefix++;
+    }
+    return !*prefix;
+}
+
+const char *fmt_base(const char *path) {
+    const char *base = path;
+
+    for (; *path; path++)
+        if (*path == '/')
+            base = path + 1;
+    return base;
+}
+
+const char *fmt_find(const char *text, char c) {
+    while (*text && *text != c)
+        text++;
+    return text;
 }
 
 int fmt_glob(const char *pattern, const char *text) {

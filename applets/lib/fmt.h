@@ -4,6 +4,7 @@
 #define VIOS_FMT_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Formats into dst (cap bytes, cap >= 1), always ends it with NUL, cuts what does not fit, and returns the length without
@@ -19,6 +20,18 @@ long fmt_number(const char *s, long low, long high);
 
 /* The value of decimal seconds, as "2" or "0.25", in milliseconds, or -1. */
 long fmt_millis(const char *s, long low, long high);
+
+/* The length of text, or max if it is longer than that. */
+size_t fmt_length(const char *text, size_t max);
+
+/* Whether text begins with prefix. */
+bool fmt_begins(const char *text, const char *prefix);
+
+/* What stands behind the last slash of path. */
+const char *fmt_base(const char *path);
+
+/* Where the character first stands in text, or text's end. */
+const char *fmt_find(const char *text, char c);
 
 /* Whether text matches the shell pattern (* and ? only; both end with NUL). */
 int fmt_glob(const char *pattern, const char *text);

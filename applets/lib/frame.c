@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frame.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 static const unsigned char magic[3] = {'V', 'S', '1'};
@@ -45,7 +46,11 @@ enum frame_event frame_feed(struct frame_decoder *d, const unsigned char *p, siz
     return FRAME_MORE;
 }
 
-static int is_one_of(unsigned char c, const char *set) { return c && strchr(set, c); }
+static bool is_one_of(unsigned char c, const char *set) {
+    while (*set && (unsigned char)*set != c)
+        set++;
+    return *set;
+}
 
 /* Whether the bytes so far can begin a wanted header. */
 static int promising(const struct frame_decoder *d, const char *ctrls) {

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent.h"
 #include "fmt.h"
 #include "log.h"
 #include "loop.h"
@@ -180,26 +181,10 @@ static long timer(void) {
 
 /* ---- names ---- */
 
-/* Whether the name matches a pattern of the list, which blanks divide. */
-static bool is_foreign(const char *name) {
-    const char *p = CONFIG_FOREIGN_PORTS;
-    char pattern[CHANNEL_NAME];
-
-    while (*p) {
-        size_t n = (size_t)(strchrnul(p, ' ') - p);
-
-        fmt_print(pattern, sizeof pattern, "%.*s", (int)n, p);
-        if (n && fmt_glob(pattern, name))
-            return true;
-        p += n + (p[n] == ' ');
-    }
-    return false;
-}
-
 static bool is_wanted(const char *name) {
     if (proxy_has_globs())
         return proxy_glob(name);
-    return !CONFIG_FEATURE_FOREIGN || !is_foreign(name);
+    return !CONFIG_FEATURE_FOREIGN || !agent_is_foreign(name);
 }
 
 static const char *path_of(const char *name) { return in_sysfs() ? sysfs_path(name) : watch_path(name); }

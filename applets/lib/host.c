@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "error.h"
 #include "fmt.h"
 #include "log.h"
 #include "loop.h"
@@ -17,12 +18,12 @@ static unsigned guest_limit;
 static void on_refused(struct conn *c, int reason) {
     char why[RELAY_TEXT];
 
-    fmt_print(why, sizeof why, "service %s: %s", service->text, strerror(reason));
+    fmt_print(why, sizeof why, "service %s: %s", service->text, error_text(reason));
     relay_refused(c, why);
 }
 
 /* The bytes of a channel's name that tell its guest: "guest/", or all of it and its NUL for a channel right below the root. */
-static size_t guest_prefix(const char *name) { return (size_t)(strchrnul(name, '/') - name) + 1; }
+static size_t guest_prefix(const char *name) { return (size_t)(fmt_find(name, '/') - name) + 1; }
 
 static void connect_service(struct conn *c) {
     const char *name = c->channel->name;

@@ -3,9 +3,9 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "fmt.h"
@@ -19,9 +19,18 @@ void log_name(const char *name) { applet = name; }
 
 void log_failure(int status) { failure = status; }
 
+/* In any case of its letters. */
+static bool same_word(const char *a, const char *b) {
+    while (*b && (*a & ~0x20) == *b) {
+        a++;
+        b++;
+    }
+    return *a == *b;
+}
+
 int log_level_set(const char *name) {
     for (unsigned i = 0; i < sizeof levels / sizeof *levels; i++)
-        if (!strcasecmp(name, levels[i])) {
+        if (same_word(name, levels[i])) {
             wanted = (enum log_level)i;
             return 0;
         }

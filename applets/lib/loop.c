@@ -13,6 +13,7 @@
 
 #include "log.h"
 #include "memory.h"
+#include "sys.h"
 
 static fd_set reads, writes;             /* what is watched */
 static fd_set read_ready, write_ready;   /* what this round found, less what has been unwatched since */
@@ -77,7 +78,7 @@ void loop_signals(void) {
     sigaddset(&ours, SIGINT);
     sigaddset(&ours, SIGTERM);
     sigaddset(&ours, SIGUSR1);
-    signals = signalfd(-1, &ours, SFD_NONBLOCK | SFD_CLOEXEC);
+    signals = sys_signalfd(&ours);
     if (!loop_fits(signals))
         log_fatal("no descriptor for signals: %m");
     sigaddset(&ours, SIGPIPE); /* stays pending; write() says EPIPE */

@@ -12,8 +12,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "fmt.h"
 #include "log.h"
+#include "sys.h"
 
 static void describe(struct net_address *a) {
     const unsigned char *b = (const unsigned char *)&a->sa.in.sin_addr;
@@ -46,9 +48,10 @@ static bool parse_ipv4(const char *s, unsigned char *out) {
 }
 
 static int hex_digit(char c) {
-    const char *digits = "0123456789abcdef", *at = c ? strchr(digits, c | 0x20) : NULL;
-
-    return at && c >= '0' ? (int)(at - digits) : -1;
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 /* Eight groups of 1..4 hexadecimal digits; "::" once, for one or more groups of zeros. */
@@ -125,11 +128,10 @@ bool net_is_local(const struct net_address *a) {
 
 /* Removes a unix socket that nobody listens on. */
 static void replace_stale(const struct net_address *a) {
-    struct stat st;
+    int mode = file_mode(a->text, false), fd;
     bool pending;
-    int fd;
 
-    if (lstat(a->text, &st) || !S_ISSOCK(st.st_mode))
+    if (mode < 0 || !S_ISSOCK(mode))
         return;
     fd = net_connect(a, &pending);
     if (fd >= 0)
@@ -156,7 +158,7 @@ static void no_delay(int fd) {
 
 int net_listen(const struct net_address *a) {
     bool is_unix = CONFIG_FEATURE_UNIX && a->sa.any.sa_family == AF_UNIX;
-    int on = 1, fd = socket(a->sa.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int on = 1, fd = sys_socket(a->sa.any.sa_family, SOCK_STREAM, 0);
     const char *call;
     mode_t mask;
 
@@ -179,7 +181,7 @@ int net_listen(const struct net_address *a) {
 }
 
 int net_connect(const struct net_address *a, bool *pending) {
-    int saved, fd = socket(a->sa.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int saved, fd = sys_socket(a->sa.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
 
     *pending = false;
     if (fd < 0)
@@ -206,7 +208,7 @@ int net_connect_error(int fd) {
 int net_accept(int listener, char *client, unsigned cap) {
     struct net_address a = {0};
     socklen_t n = sizeof a.sa;
-    int fd = accept4(listener, &a.sa.any, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int fd = sys_accept(listener, &a.sa.any, &n);
 
     if (fd < 0)
         return -1;
@@ -224,7 +226,7 @@ void net_abort_on_close(int fd) {
 
 int net_raise_lo(void) {
     struct ifreq lo = {.ifr_name = "lo"};
-    int result, fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int result, fd = sys_socket(AF_INET, SOCK_DGRAM, 0);
 
     if (fd < 0)
         return -1;
@@ -238,17 +240,20 @@ int net_raise_lo(void) {
 }
 
 void net_notify(const char *state) {
-    const char *path = getenv("NOTIFY_SOCKET");
+    static const char variable[] = "NOTIFY_SOCKET=";
+    const char *path = "";
     struct net_address a;
-    size_t n = path ? strlen(path) : 0;
     int fd;
 
-    if (!n || net_path(&a, path))
+    for (char **e = environ; *e; e++)
+        if (fmt_begins(*e, variable))
+            path = *e + sizeof variable - 1;
+    if (net_path(&a, path))
         return;
     if (*path == '@')
         a.sa.un.sun_path[0] = '\0';
-    a.length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n);
-    fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    a.length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+    fd = sys_socket(AF_UNIX, SOCK_DGRAM, 0);
     if (fd < 0 || sendto(fd, state, strlen(state), MSG_NOSIGNAL, &a.sa.any, a.length) < 0)
         log_msg(LOG_WARN, "NOTIFY_SOCKET %s: %m", path);
     if (fd >= 0)

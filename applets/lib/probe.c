@@ -10,6 +10,7 @@
 #include "holder.h"
 #include "net.h"
 #include "socks.h"
+#include "sys.h"
 
 static const struct {
     char name[15];
@@ -77,7 +78,7 @@ enum probe_result probe_open(struct probe *p, const char *path, const struct sta
     p->inode = st->st_ino;
     errno = ENAMETOOLONG;
     if (h->port)
-        h->fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+        h->fd = sys_open(path, O_RDWR | O_NONBLOCK | O_NOCTTY);
     else
         h->fd = net_path(&a, path) ? -1 : net_connect(&a, &pending);
     return h->fd < 0 ? open_failed(p, path, st) : PROBE_ANSWERED;

@@ -98,9 +98,9 @@ static void come(const char *name) {
 
 /* Whether a channel's name is the given one, or below it. */
 static bool within(const char *channel, const char *name) {
-    size_t n = strlen(name);
+    const char *rest = channel + strlen(name);
 
-    return !n || (!strncmp(channel, name, n) && (!channel[n] || channel[n] == '/'));
+    return !*name || (fmt_begins(channel, name) && (!*rest || *rest == '/'));
 }
 
 static void go(const char *name) {
@@ -152,8 +152,8 @@ static void log_table(void) {
     struct channel total = {.name = "total"};
     unsigned busy = 0, channels = 0;
 
-    log_msg(LOG_NOTICE, "%-24s %-11s %-21s %10s %14s %14s %7s %s", "channel", "state", "client", "connections", "received", "sent",
-            "resets", "last failure");
+    log_msg(LOG_NOTICE, "channel                  state       client                connections       received           sent  resets "
+                        "last failure");
     for (unsigned i = 0; i < channel_count(); i++) {
         const struct channel *ch = channel_at(i);
 

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "error.h"
 #include "fmt.h"
 #include "log.h"
 #include "loop.h"
@@ -108,7 +109,7 @@ void relay_init(const struct relay_role *r) {
 /* ---- towards the channel ---- */
 
 static size_t encode(struct conn *c, unsigned char *p, enum frame_ctrl ctrl, const char *text) {
-    size_t n = strnlen(text, RELAY_TEXT);
+    size_t n = fmt_length(text, RELAY_TEXT);
     struct frame f = {(unsigned char)ctrl, c->link.tokens, (unsigned)n};
 
     frame_encode(p, &f);
@@ -244,7 +245,7 @@ static void apply(struct conn *c, unsigned actions) {
 }
 
 static void local_failed(struct conn *c) {
-    fmt_copy(c->text, sizeof c->text, strerror(errno));
+    fmt_copy(c->text, sizeof c->text, error_text(errno));
     apply(c, link_event(&c->link, LINK_LOCAL_ERROR, c->text));
 }
 

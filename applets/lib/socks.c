@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "sys.h"
+
 enum { LISTENS = 0x10000, STREAM = 1, CONNECTING = 2, CONNECTED = 3 };
 
 /* The number at *p, behind blanks; *p is then behind it. */
@@ -42,7 +44,7 @@ int socks_each(void (*fn)(const struct socks *s, void *arg), void *arg) {
     char text[4096], *end;
     size_t have = 0;
     ssize_t n;
-    int fd = open("/proc/net/unix", O_RDONLY | O_CLOEXEC);
+    int fd = sys_open("/proc/net/unix", O_RDONLY);
 
     if (fd < 0)
         return -1;

@@ -10,9 +10,11 @@
 #include <unistd.h>
 
 #include "channel.h"
+#include "file.h"
 #include "fmt.h"
 #include "log.h"
 #include "loop.h"
+#include "sys.h"
 
 /* musl has no kernel headers: struct sockaddr_nl and two numbers of <linux/netlink.h>. */
 struct netlink_address {
@@ -29,27 +31,16 @@ static watch_fn *tell;
 
 int sysfs_read(const char *port, const char *file, char *line, size_t cap) {
     char path[SYSFS_PATH];
-    ssize_t n;
-    int fd;
 
     fmt_print(path, sizeof path, SYSFS_PORTS "/%s/%s", port, file);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -1;
-    n = read(fd, line, cap - 1);
-    close(fd);
-    if (n < 0)
-        return -1;
-    line[n] = '\0';
-    *strchrnul(line, '\n') = '\0';
-    return (int)strlen(line);
+    return file_read(path, line, cap);
 }
 
 static void tell_port(const char *port, void *arg) {
     char name[CHANNEL_NAME];
 
     (void)arg;
-    if (sysfs_read(port, "name", name, sizeof name) > 0 && !strchr(name, '/'))
+    if (sysfs_read(port, "name", name, sizeof name) > 0 && !*fmt_find(name, '/'))
         tell(name, true);
 }
 
@@ -70,14 +61,16 @@ static void match_port(const char *port, void *arg) {
 
 /* Makes the device node from "major:minor" in sysfs. */
 static void make_node(const char *path, const char *port) {
-    char dev[24], *colon;
+    char dev[24], number[24];
     long major, minor;
+    size_t n;
 
-    if (sysfs_read(port, "dev", dev, sizeof dev) < 0 || !(colon = strchr(dev, ':')))
+    if (sysfs_read(port, "dev", dev, sizeof dev) < 0)
         return;
-    *colon = '\0';
-    major = fmt_number(dev, 0, 4095);
-    minor = fmt_number(colon + 1, 0, 1048575);
+    n = (size_t)(fmt_find(dev, ':') - dev);
+    fmt_print(number, sizeof number, "%.*s", (int)n, dev);
+    major = fmt_number(number, 0, 4095);
+    minor = fmt_number(dev + n + (dev[n] == ':'), 0, 1048575);
     if (major < 0 || minor < 0)
         return;
     if (mknod(path, S_IFCHR | 0600, makedev((unsigned)major, (unsigned)minor)))
@@ -89,13 +82,12 @@ static void make_node(const char *path, const char *port) {
 const char *sysfs_path(const char *name) {
     static char path[sizeof "/dev/" + PORT_NAME];
     char port[PORT_NAME] = "";
-    struct stat st;
 
     watch_list(SYSFS_PORTS, true, match_port, &(struct search){name, port});
     if (!*port)
         return NULL;
     fmt_print(path, sizeof path, "/dev/%s", port);
-    if (stat(path, &st) && errno == ENOENT)
+    if (file_mode(path, true) < 0 && errno == ENOENT)
         make_node(path, port);
     return path;
 }
@@ -141,7 +133,7 @@ void sysfs_start(watch_fn *fn) {
     struct netlink_address us = {AF_NETLINK, 0, 0, KERNEL_GROUP};
 
     tell = fn;
-    uevents = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_UEVENTS);
+    uevents = sys_socket(AF_NETLINK, SOCK_DGRAM | SOCK_NONBLOCK, NETLINK_UEVENTS);
     if (uevents < 0 || bind(uevents, (struct sockaddr *)&us, sizeof us))
         log_msg(LOG_ERROR, "no kernel uevents, new ports will not be seen: %m");
     else

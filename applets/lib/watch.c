@@ -10,10 +10,12 @@
 #include <unistd.h>
 
 #include "channel.h"
+#include "file.h"
 #include "fmt.h"
 #include "log.h"
 #include "loop.h"
 #include "memory.h"
+#include "sys.h"
 
 enum { MASK = IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR };
 enum { DIRECTORIES = 1 + (CONFIG_VIOS_PROXY_HOST ? CONFIG_HOST_CHANNELS : 0) };
@@ -38,16 +40,17 @@ static bool left_out, freed; /* a directory found no slot; a slot has become fre
 static void enter(unsigned at);
 
 void watch_check(const char *path) {
-    struct stat st;
-    int fd;
+    int fd, mode = file_mode(path, true);
 
-    if (strlen(path) > WATCH_PATH / 2)
+    if (strlen(path) > WATCH_PATH / 2) {
         errno = ENAMETOOLONG;
-    if (strlen(path) > WATCH_PATH / 2 || stat(path, &st))
+        mode = -1;
+    }
+    if (mode < 0)
         log_fatal("Root path stat fail: %s: %m", path);
-    if (!S_ISDIR(st.st_mode))
+    if (!S_ISDIR(mode))
         log_fatal("Root path is not a directory: %s", path);
-    fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    fd = sys_open(path, O_RDONLY | O_DIRECTORY);
     if (fd < 0)
         log_fatal("Root path open error: %s: %m", path);
     close(fd);
@@ -62,7 +65,7 @@ const char *watch_path(const char *name) {
 
 int watch_list(const char *directory, bool follow, void (*fn)(const char *name, void *arg), void *arg) {
     _Alignas(struct dirent) char entries[1024];
-    int n, fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW));
+    int n, fd = sys_open(directory, O_RDONLY | O_DIRECTORY | (follow ? 0 : O_NOFOLLOW));
 
     if (fd < 0)
         return -1;
@@ -111,7 +114,7 @@ static void consider(const char *base, void *arg) {
     unsigned at = (unsigned)((struct directory *)arg - directories);
     const char *parent = directories[at].name;
     char name[CHANNEL_NAME];
-    struct stat st;
+    int mode;
 
     if (*base == '.') /* udev makes a link under such a name, then renames it */
         return;
@@ -121,11 +124,12 @@ static void consider(const char *base, void *arg) {
         return;
     }
     fmt_print(name, sizeof name, "%s%s%s", parent, *parent ? "/" : "", base);
-    if ((NESTED ? lstat : stat)(watch_path(name), &st))
+    mode = file_mode(watch_path(name), !NESTED);
+    if (mode < 0)
         return;
-    if (NESTED && at == 0 && S_ISDIR(st.st_mode))
+    if (NESTED && at == 0 && S_ISDIR(mode))
         add_directory(name);
-    else if (S_ISSOCK(st.st_mode) || (!NESTED && S_ISCHR(st.st_mode)))
+    else if (S_ISSOCK(mode) || (!NESTED && S_ISCHR(mode)))
         tell(name, true);
 }
 

@@ -16,8 +16,8 @@ lock = threading.Lock()
 
 # What tests/unit/sim.c stands in for.
 WRAP = [f'-Wl,--wrap={name}' for name in (
-    'read recv write close shutdown socket connect accept4 setsockopt getsockopt stat open getrandom syscall select '
-    'signalfd sigprocmask net_listen net_raise_lo').split()]
+    'read recv write close shutdown sys_socket connect sys_accept setsockopt getsockopt file_mode sys_open getrandom syscall select '
+    'sys_signalfd sigprocmask net_listen net_raise_lo').split()]
 
 
 def show(text):
@@ -48,7 +48,7 @@ def parallel(function, items):
 
 
 # The proxies but for their surroundings (watch, sysfs, memory), for which the simulation has its own.
-PARTS = 'channel file fmt frame guest host link log loop net opt proxy relay'.split()
+PARTS = 'agent channel error file fmt frame guest host link log loop net opt proxy relay sys'.split()
 
 
 class Lib:

@@ -396,19 +396,19 @@ static struct sim_file *fresh_file(int *fd) {
     return f;
 }
 
-int __real_socket(int domain, int type, int protocol);
-int __wrap_socket(int domain, int type, int protocol);
-int __wrap_socket(int domain, int type, int protocol) {
+int __real_sys_socket(int domain, int type, int protocol);
+int __wrap_sys_socket(int domain, int type, int protocol);
+int __wrap_sys_socket(int domain, int type, int protocol) {
     struct sim_file *f;
     int fd;
 
     if (!world)
-        return __real_socket(domain, type, protocol);
+        return __real_sys_socket(domain, type, protocol);
     f = fresh_file(&fd);
     if (!f)
         return -1;
-    if (!(type & SOCK_CLOEXEC) || !(type & SOCK_NONBLOCK))
-        sim_fail("a socket that blocks or outlives exec()");
+    if (!(type & SOCK_NONBLOCK))
+        sim_fail("a socket that blocks");
     sim_give(f, fd);
     return f->fd;
 }
@@ -429,14 +429,14 @@ int __wrap_connect(int fd, const struct sockaddr *a, socklen_t n) {
     return -1;
 }
 
-int __real_accept4(int fd, struct sockaddr *a, socklen_t *n, int flags);
-int __wrap_accept4(int fd, struct sockaddr *a, socklen_t *n, int flags);
-int __wrap_accept4(int fd, struct sockaddr *a, socklen_t *n, int flags) {
+int __real_sys_accept(int fd, struct sockaddr *a, socklen_t *n);
+int __wrap_sys_accept(int fd, struct sockaddr *a, socklen_t *n);
+int __wrap_sys_accept(int fd, struct sockaddr *a, socklen_t *n) {
     struct sim_file *f = file_of(fd, "accept");
     int at = -1;
 
     if (!f)
-        return __real_accept4(fd, a, n, flags);
+        return __real_sys_accept(fd, a, n);
     if (!world->has_client()) {
         errno = EAGAIN;
         return -1;
@@ -484,27 +484,25 @@ int __wrap_getsockopt(int fd, int level, int name, void *p, socklen_t *n) {
     return 0;
 }
 
-int __real_stat(const char *path, struct stat *st);
-int __wrap_stat(const char *path, struct stat *st);
-int __wrap_stat(const char *path, struct stat *st) {
+int __real_file_mode(const char *path, bool follow);
+int __wrap_file_mode(const char *path, bool follow);
+int __wrap_file_mode(const char *path, bool follow) {
     if (!world || strncmp(path, "sim/", 4))
-        return __real_stat(path, st);
-    memset(st, 0, sizeof *st);
-    st->st_mode = !strncmp(path, "sim/port", 8) ? S_IFCHR : S_IFSOCK;
-    return 0;
+        return __real_file_mode(path, follow);
+    return !strncmp(path, "sim/port", 8) ? S_IFCHR : S_IFSOCK;
 }
 
-int __real_open(const char *path, int flags, ...);
-int __wrap_open(const char *path, int flags, ...);
-int __wrap_open(const char *path, int flags, ...) {
+int __real_sys_open(const char *path, int flags);
+int __wrap_sys_open(const char *path, int flags);
+int __wrap_sys_open(const char *path, int flags) {
     struct sim_file *f;
 
     if (!world || strncmp(path, "sim/", 4))
-        return __real_open(path, flags, 0600);
+        return __real_sys_open(path, flags);
     if (sim_chance(sim_faults.no_fd))
         return fault(EMFILE);
-    if (!(flags & O_NONBLOCK) || !(flags & O_CLOEXEC))
-        sim_fail("open() that blocks or outlives exec()");
+    if (!(flags & O_NONBLOCK))
+        sim_fail("open() that blocks");
     f = world->open(path);
     if (!f)
         return -1;
@@ -547,13 +545,13 @@ long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f)
     return 0;
 }
 
-int __real_signalfd(int fd, const sigset_t *set, int flags);
-int __wrap_signalfd(int fd, const sigset_t *set, int flags);
-int __wrap_signalfd(int fd, const sigset_t *set, int flags) {
+int __real_sys_signalfd(const sigset_t *set);
+int __wrap_sys_signalfd(const sigset_t *set);
+int __wrap_sys_signalfd(const sigset_t *set) {
     if (!world)
-        return __real_signalfd(fd, set, flags);
-    if (fd >= 0 || !(flags & SFD_NONBLOCK) || !(flags & SFD_CLOEXEC) || !sigismember(set, SIGTERM))
-        sim_fail("signalfd() that blocks, outlives exec() or misses SIGTERM");
+        return __real_sys_signalfd(set);
+    if (!sigismember(set, SIGTERM))
+        sim_fail("signalfd() that misses SIGTERM");
     if (!signals)
         sim_give(signals = sim_new(SIM_SIGNALS, 1, 1), -1);
     return signals->fd;

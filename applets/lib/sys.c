@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sys.h"
+
+#include <fcntl.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifdef O_LARGEFILE
+enum { OPEN_FLAGS = O_CLOEXEC | O_LARGEFILE };
+#else
+enum { OPEN_FLAGS = O_CLOEXEC };
+#endif
+
+int sys_open(const char *path, int flags) { return (int)syscall(SYS_openat, AT_FDCWD, path, flags | OPEN_FLAGS, 0); }
+
+int sys_socket(int domain, int type, int protocol) { return (int)syscall(SYS_socket, domain, type | SOCK_CLOEXEC, protocol); }
+
+int sys_accept(int fd, struct sockaddr *from, socklen_t *n) {
+    return (int)syscall(SYS_accept4, fd, from, n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+int sys_signalfd(const sigset_t *set) {
+    return (int)syscall(SYS_signalfd4, -1, set, (size_t)(_NSIG - 1) / 8, SFD_NONBLOCK | SFD_CLOEXEC);
+}
