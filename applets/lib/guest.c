@@ -72,7 +72,7 @@ static void turn_away(int fd, const char *client, enum guest_choice choice) {
 
 /* Takes one client. False: there is none, or it cannot be taken now. */
 static bool accept_one(struct channel *ch, enum guest_choice choice) {
-    char client[RELAY_CLIENT];
+    char client[CONN_CLIENT];
     int fd = net_accept(listener, client, sizeof client);
 
     if (fd >= 0 && !loop_fits(fd)) {
@@ -97,7 +97,7 @@ static bool accept_one(struct channel *ch, enum guest_choice choice) {
 /* A client on a silent channel goes to another one that is free, if that has not been silent too. Guest rule 6. */
 static void move(struct conn *c) {
     struct channel *other;
-    char client[RELAY_CLIENT];
+    char client[CONN_CLIENT];
     long long since = c->since;
 
     if (guest_choose(&other, true) != GUEST_FREE || other == c->channel)
@@ -108,8 +108,8 @@ static void move(struct conn *c) {
 }
 
 static void move_waiting(void) {
-    for (unsigned i = 0; i < relay_top(); i++) {
-        struct conn *c = relay_at(i);
+    for (unsigned i = 0; i < conn_top(); i++) {
+        struct conn *c = conn_at(i);
 
         if (c && c->slow && c->link.state == LINK_SYN_SENT)
             move(c);
@@ -213,7 +213,7 @@ static void raise_lo(const struct net_address *a) {
 }
 
 int guest_run(const struct proxy_setup *setup, bool reject) {
-    static const struct relay_role role = {LINK_GUEST, NULL, NULL, on_changed, on_lost, on_slow};
+    static const struct conn_role role = {LINK_GUEST, NULL, NULL, on_changed, on_lost, on_slow};
     static const struct proxy_names names = {
         CONFIG_GUEST_CHANNELS, "GUEST_CHANNELS", is_wanted, path_of, tell_again, NULL,
     };

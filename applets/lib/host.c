@@ -16,7 +16,7 @@ static const struct net_address *service;
 static unsigned guest_limit;
 
 static void on_refused(struct conn *c, int reason) {
-    char why[RELAY_TEXT];
+    char why[CONN_TEXT];
 
     fmt_print(why, sizeof why, "service %s: %s", service->text, error_text(reason));
     relay_refused(c, why);
@@ -33,7 +33,7 @@ static void connect_service(struct conn *c) {
 
     fmt_print(c->client, sizeof c->client, "%s", service->text);
     c->channel->connections++;
-    if (CONFIG_FEATURE_GUEST_LIMIT && guest_limit && relay_count(name, guest_prefix(name)) > guest_limit) {
+    if (CONFIG_FEATURE_GUEST_LIMIT && guest_limit && conn_count(name, guest_prefix(name)) > guest_limit) {
         fmt_print(why, sizeof why, "limit of %u connections for this guest", guest_limit);
         relay_refused(c, why);
         return;
@@ -72,7 +72,7 @@ static void tell_again(const char *name) {
 }
 
 int host_run(const struct proxy_setup *setup, unsigned limit) {
-    static const struct relay_role role = {LINK_HOST, connect_service, on_refused, on_changed, proxy_lost, NULL};
+    static const struct conn_role role = {LINK_HOST, connect_service, on_refused, on_changed, proxy_lost, NULL};
     static const struct proxy_names names = {
         CONFIG_HOST_CHANNELS, "HOST_CHANNELS", is_wanted, watch_path, tell_again, greet,
     };

@@ -224,6 +224,12 @@ void net_abort_on_close(int fd) {
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
 }
 
+bool net_unsent(int fd) {
+    int bytes = 0;
+
+    return !ioctl(fd, TIOCOUTQ, &bytes) && bytes;
+}
+
 int net_raise_lo(void) {
     struct ifreq lo = {.ifr_name = "lo"};
     int result, fd = sys_socket(AF_INET, SOCK_DGRAM, 0);

@@ -48,6 +48,9 @@ int net_accept(int listener, char *client, unsigned cap);
 /* Makes the next close() of fd send RST and drop what is unsent. */
 void net_abort_on_close(int fd);
 
+/* Whether fd's peer has not yet taken all that was written. */
+bool net_unsent(int fd);
+
 /* Brings the interface lo up if it is down: 0 it was up, 1 brought up, -1 with errno. */
 int net_raise_lo(void);
 

@@ -205,7 +205,7 @@ void proxy_run(long (*timer)(void)) {
 
         if (timer)
             wait = sooner(wait, timer());
-        if (wait < 0 && relay_rest())
+        if (wait < 0 && conn_rest())
             loop_rest();
         loop_wait(wait);
         relay_tick();

@@ -2,17 +2,13 @@
 #include "relay.h"
 
 #include <errno.h>
-#include <string.h>
-#include <sys/random.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include "error.h"
 #include "fmt.h"
 #include "log.h"
 #include "loop.h"
-#include "memory.h"
 #include "net.h"
+#include "receiver.h"
+#include "sender.h"
 
 /* A lost wake-up of a port, and a host that goes while its port is not read, are found by a look once in this many milliseconds. */
 enum { LOOK_AGAIN = 1000 };
@@ -20,420 +16,27 @@ enum { LOOK_AGAIN = 1000 };
 enum { IDLE_READ = 4096 };
 /* Milliseconds that a host which has greeted gets to answer the SYN before that. */
 enum { GREETED = CONFIG_MOVE_TIMEOUT / 4 };
+/* Milliseconds between two looks at what a TCP peer has not yet taken, before a RST. */
+enum { DRAIN_AGAIN = 20 };
 /* Buffers that a connection may move one way before it is another one's turn. */
 enum { TURNS = 4 };
 
-#define DATA_MAX (CONFIG_BUFFER_SIZE - FRAME_HEADER)
-
-_Static_assert(CONFIG_BUFFER_SIZE >= 2 * FRAME_HEADER + RELAY_TEXT, "a control frame must fit into a buffer");
-_Static_assert((int)DATA_MAX <= (int)FRAME_PAYLOAD_MAX, "a buffer's payload must fit into a frame");
-
-/* One conn more than there may be connections: an idle channel can always be read, if only to refuse its SYN. */
-static MEMORY_BULK struct conn conns[RELAY_MAX + 1];
-static MEMORY_BULK _Alignas(4096) unsigned char tx_buffers[RELAY_MAX + 1][CONFIG_BUFFER_SIZE];
-static MEMORY_BULK _Alignas(4096) unsigned char rx_buffers[RELAY_MAX + 1][CONFIG_BUFFER_SIZE];
-
-static const struct relay_role *role;
-static unsigned turn;       /* of the last connection */
-static unsigned spare;      /* the slot behind those that connections may have */
-static unsigned high;       /* slots 0..high-1 may be in use */
-static unsigned dirty;      /* buffers 0..dirty-1 may have memory */
-static unsigned long long dice;
+static const struct conn_role *role;
+static unsigned turn; /* of the last connection */
 static struct log_limit losses; /* a lost host costs one message, however many connections it had */
 
 static void settle(struct channel *ch);
-static void apply(struct conn *c, unsigned actions);
-static void local_failed(struct conn *c);
 static void on_local(void *arg, unsigned ready);
 
-/* ---- slots ---- */
-
-static struct conn *borrow(struct channel *ch) {
-    unsigned i = 0;
-    struct conn *c;
-
-    while (i < spare && conns[i].channel)
-        i++;
-    c = &conns[i];
-    memset(c, 0, offsetof(struct conn, text));
-    c->channel = ch;
-    c->tx = tx_buffers[i];
-    c->rx = rx_buffers[i];
-    c->fd = -1;
-    c->link.role = (unsigned char)role->role;
-    ch->conn = c;
-    if (i >= high)
-        high = i + 1;
-    if (i >= dirty)
-        dirty = i + 1;
-    return c;
-}
-
-static void release(struct conn *c) {
-    c->channel->conn = NULL;
-    c->channel = NULL;
-    while (high && !conns[high - 1].channel)
-        high--;
-}
-
-unsigned relay_top(void) { return high; }
-
-struct conn *relay_at(unsigned i) { return conns[i].channel ? &conns[i] : NULL; }
-
-unsigned relay_count(const char *prefix, size_t n) {
-    unsigned count = 0;
-
-    for (unsigned i = 0; i < high; i++)
-        if (conns[i].channel && conns[i].link.state != LINK_IDLE && !strncmp(conns[i].channel->name, prefix, n))
-            count++;
-    return count;
-}
-
-/* Four printable bytes that no earlier connection of this process had. */
-static void new_token(unsigned char token[FRAME_TOKEN]) {
-    unsigned long long v;
-
-    dice = dice * 6364136223846793005ULL + 1442695040888963407ULL;
-    v = dice >> 16;
-    for (int i = 0; i < FRAME_TOKEN; i++, v /= 94)
-        token[i] = (unsigned char)('!' + v % 94);
-}
-
-void relay_init(const struct relay_role *r) {
+void relay_init(const struct conn_role *r) {
     role = r;
-    spare = r->role == LINK_GUEST ? CONFIG_GUEST_CHANNELS : CONFIG_HOST_CONNECTIONS;
-    if (getrandom(&dice, sizeof dice, GRND_NONBLOCK) != sizeof dice)
-        dice = (unsigned long long)loop_now() << 20 ^ (unsigned long long)getpid();
+    conn_init(r);
 }
 
-/* ---- towards the channel ---- */
-
-static size_t encode(struct conn *c, unsigned char *p, enum frame_ctrl ctrl, const char *text) {
-    size_t n = fmt_length(text, RELAY_TEXT);
-    struct frame f = {(unsigned char)ctrl, c->link.tokens, (unsigned)n};
-
-    frame_encode(p, &f);
-    memcpy(p + FRAME_HEADER, text, n);
-    return FRAME_HEADER + n;
-}
-
-static const char *explanation(const struct conn *c) {
-    return CONFIG_FEATURE_REASON && c->link.why && link_may_explain(&c->link) ? c->link.why : "";
-}
-
-static bool transient(void) { return errno == EAGAIN || errno == EINTR; }
-
-/* Reads the TCP side into a DATA frame at tx + at: the frame's length, 0 if there is nothing to send. */
-static size_t read_local(struct conn *c, size_t at) {
-    ssize_t n = read(c->fd, c->tx + at + FRAME_HEADER, DATA_MAX - at);
-    struct frame f = {FRAME_DATA, c->link.tokens, (unsigned)n};
-
-    if (n <= 0) {
-        if (!n)
-            apply(c, link_event(&c->link, LINK_LOCAL_EOF, NULL));
-        else if (!transient())
-            local_failed(c);
-        return 0;
-    }
-    frame_encode(c->tx + at, &f);
-    c->channel->sent += (size_t)n;
-    c->moved = true;
-    return FRAME_HEADER + (size_t)n;
-}
-
-/* The bytes of the next frame in todo, in tx. Filler goes before a SYN, a bufferful at a time (guest rule 3). The client's first words,
- * which have waited for the SYNACK, go out with the ACK. */
-static size_t encode_next(struct conn *c) {
-    unsigned due = c->todo & -c->todo;
-    unsigned char *tx = c->tx;
-    size_t n;
-
-    if (due == LINK_SEND_SYN && c->filler) {
-        n = c->filler < CONFIG_BUFFER_SIZE ? c->filler : CONFIG_BUFFER_SIZE;
-        memset(tx, FRAME_FILLER, n);
-        c->filler -= (unsigned)n;
-        return n;
-    }
-    c->todo -= due;
-    switch (due) {
-    case LINK_SEND_SYN:
-        n = encode(c, tx, FRAME_RESET, "");
-        return n + encode(c, tx + n, FRAME_SYN, link_capabilities);
-    case LINK_SEND_SYNACK:
-        return encode(c, tx, FRAME_SYNACK, c->link.eos ? link_capabilities : "");
-    case LINK_SEND_ACK:
-        n = encode(c, tx, FRAME_ACK, "");
-        return n + (c->fd >= 0 ? read_local(c, n) : 0);
-    case LINK_SEND_EOS:
-        return encode(c, tx, FRAME_DATA, "");
-    default:
-        c->channel->resets++;
-        return encode(c, tx, FRAME_RESET, explanation(c));
-    }
-}
-
-/* Writes what is owed and due. True if something was encoded. */
-static bool send_due(struct conn *c) {
-    struct channel *ch = c->channel;
-    bool any = false;
-
-    if (!ch->attached)
-        c->todo = 0;
-    while (channel_flush(ch) == CHANNEL_DONE && c->todo) {
-        any = true;
-        channel_write(ch, c->tx, encode_next(c));
-    }
-    return any;
-}
-
-static bool may_send_data(const struct conn *c) {
-    const struct channel *ch = c->channel;
-
-    return link_reads_local(&c->link) && ch->attached && !ch->owed_bytes && !c->todo;
-}
-
-/* ---- the TCP side ---- */
-
-static void close_local(struct conn *c, bool abort) {
-    unsigned char rest[512];
-
-    c->head = c->tail = c->raw;
-    if (c->fd < 0)
-        return;
-    if (abort)
-        net_abort_on_close(c->fd);
-    else
-        /* What is unread at close() would turn it into a RST that can overtake our last bytes. */
-        for (int i = 0; i < 64 && recv(c->fd, rest, sizeof rest, 0) > 0; i++)
-            continue;
-    loop_watch(c->fd, 0, NULL, NULL);
-    close(c->fd);
-    c->fd = -1;
-}
-
-static void log_end(struct conn *c, struct log_limit *limit, const char *how, const char *why) {
-    struct channel *ch = c->channel;
-
-    if (CONFIG_FEATURE_STATUS && *why)
-        fmt_copy(ch->failure, sizeof ch->failure, why);
-    log_limited(limit, loop_now(), LOG_WARN, "%s: %s: %s%s%s", ch->name, c->client, how, *why ? ": " : "", why);
-}
-
-static void note_end(struct conn *c, const char *how, const char *why) {
-    log_end(c, &c->channel->ends, how, why);
-}
-
-/* Carries out what the link says. */
-static void apply(struct conn *c, unsigned actions) {
-    const struct link *l = &c->link;
-
-    c->moved = true;
-    c->shut_due |= (actions & LINK_SHUT) != 0;
-    if (actions & LINK_SEND_RESET) {
-        c->todo = LINK_SEND_RESET;
-        if (l->why)
-            note_end(c, "ended", l->why);
-    } else {
-        c->todo |= actions & LINK_SENDS;
-    }
-    if (actions & LINK_CONNECT) {
-        c->spent = true;
-        role->connect(c);
-    }
-    if (l->state == LINK_OVER && c->fd >= 0)
-        close_local(c, actions & LINK_ABORT);
-}
-
-static void local_failed(struct conn *c) {
-    fmt_copy(c->text, sizeof c->text, error_text(errno));
-    apply(c, link_event(&c->link, LINK_LOCAL_ERROR, c->text));
-}
-
-static void delivered(struct conn *c) {
-    if (c->shut_due && !c->shut) {
-        shutdown(c->fd, SHUT_WR);
-        c->shut = true;
-    }
-    if (c->link.state == LINK_CLOSING)
-        apply(c, link_event(&c->link, LINK_DELIVERED, NULL));
-}
-
-/* Payload to the TCP side. True if all of it has gone, so that there may be more. */
-static bool deliver(struct conn *c) {
-    bool any = c->head < c->tail;
-
-    while (c->head < c->tail) {
-        ssize_t n = write(c->fd, c->rx + c->head, c->tail - c->head);
-
-        if (n < 0 && transient())
-            return false;
-        if (n < 0) {
-            local_failed(c);
-            return true;
-        }
-        c->head += (unsigned)n;
-        c->moved = true;
-    }
-    if (c->raw == c->filled)
-        c->head = c->tail = c->raw = c->filled = 0;
-    if (c->fd >= 0)
-        delivered(c);
-    return any;
-}
-
-/* ---- from the channel ---- */
-
-/* A DATA or ACK for a connection that this process never had: once for each token pair, a RESET. Host rule 1. A guest that makes up
- * token pairs gets one answer for each read. */
-static void answer_stale(struct channel *ch, struct frame *f) {
-    if (role->role != LINK_HOST || f->ctrl == FRAME_SYN || ch->answered || frame_same(&f->tokens, &ch->stale))
-        return;
-    ch->answered = true;
-    ch->stale = f->tokens;
-    f->ctrl = FRAME_RESET;
-    ch->resets++;
-    channel_note(ch, f, "");
-}
-
-/* No slot is left for this SYN's connection. */
-static void refuse_spare(struct conn *c, struct frame *f) {
-    f->ctrl = FRAME_RESET;
-    note_end(c, "refused", "all connections are in use (Kconfig HOST_CONNECTIONS)");
-    channel_note(c->channel, f, CONFIG_FEATURE_REASON && f->length ? "all connections of the host proxy are in use" : "");
-}
-
-static void dispatch(struct conn *c, const struct frame *f) {
-    struct channel *ch = c->channel;
-    unsigned before = c->link.state, actions;
-
-    c->text[c->text_bytes] = '\0';
-    for (unsigned i = 0; i < c->text_bytes; i++)
-        if (c->text[i] < ' ' || c->text[i] > '~')
-            c->text[i] = '?';
-    actions = link_frame(&c->link, f, c->text, c->text_bytes);
-    if (before == LINK_SYN_SENT && c->link.answered) {
-        ch->aligned = true;
-        ch->silent = false;
-    }
-    if (f->ctrl == FRAME_RESET && c->link.state != before) {
-        if (before == LINK_SYN_SENT)
-            note_end(c, "refused", c->text);
-        else if (c->text_bytes || c->link.abort)
-            note_end(c, "ended by the other side", c->text);
-    }
-    apply(c, actions);
-}
-
-static void begin(struct conn *c, struct frame *f, bool hunted) {
-    struct channel *ch = c->channel;
-
-    c->text_bytes = 0;
-    if (hunted && !link_concerns(&c->link, f)) {
-        frame_reject(&ch->decoder);
-        c->greeted |= link_greeted(&c->link, f);
-        answer_stale(ch, f);
-    } else if (c == &conns[spare]) {
-        frame_skip(&ch->decoder);
-        refuse_spare(c, f);
-    } else if (f->length && (hunted || f->ctrl == FRAME_RESET)) {
-        frame_skip(&ch->decoder);
-        c->frame = *f;
-        c->frame_left = f->length;
-        c->moved = true;
-    } else {
-        dispatch(c, f);
-    }
-}
-
-/* The payload of a control frame: as much as fits is kept, all of it is waited for. */
-static void collect(struct conn *c) {
-    unsigned n = c->filled - c->raw, keep = RELAY_TEXT - c->text_bytes;
-
-    if (n > c->frame_left)
-        n = c->frame_left;
-    if (keep > n)
-        keep = n;
-    memcpy(c->text + c->text_bytes, c->rx + c->raw, keep);
-    c->text_bytes += keep;
-    c->raw += n;
-    c->frame_left -= n;
-    if (!c->frame_left)
-        dispatch(c, &c->frame);
-}
-
-static void take_payload(struct conn *c, unsigned n) {
-    unsigned char *rx = c->rx;
-
-    if (c->head == c->tail)
-        c->head = c->tail = c->raw;
-    if (c->tail != c->raw)
-        memmove(rx + c->tail, rx + c->raw, n);
-    c->tail += n;
-    c->channel->received += n;
-}
-
-static void step(struct conn *c) {
-    const char *prey = link_prey(&c->link);
-    const unsigned char *p = c->rx + c->raw;
-    size_t n = c->filled - c->raw, used;
-    struct frame_decoder *d = &c->channel->decoder;
-    enum frame_event event;
-    struct frame f;
-
-    event = prey ? frame_hunt(d, p, n, &used, &f, prey) : frame_feed(d, p, n, &used, &f);
-    if (event == FRAME_PAYLOAD)
-        take_payload(c, (unsigned)used);
-    c->raw += (unsigned)used;
-    if (event == FRAME_BEGIN)
-        begin(c, &f, prey != NULL);
-    else if (event == FRAME_BAD)
-        apply(c, link_event(&c->link, LINK_BAD, NULL));
-}
-
-/* Whether the bytes from the channel may be looked at now. A storm of SYNs gets one connect a turn. */
-static bool may_parse(const struct conn *c) {
-    return c->link.state < LINK_CLOSING && !(c->link.state == LINK_IDLE && (c->spent || c->channel->owed_bytes));
-}
-
-static bool parse(struct conn *c) {
-    bool any = false;
-
-    for (; c->raw < c->filled && may_parse(c); any = true) {
-        if (c->frame_left)
-            collect(c);
-        else if (c->link.state == LINK_IDLE && role->role == LINK_GUEST)
-            c->raw = c->filled;
-        else
-            step(c);
-    }
-    return any;
-}
-
-static bool may_read(const struct channel *ch) {
-    const struct conn *c = ch->conn;
-
-    if (!c)
-        return !ch->owed_bytes;
-    return may_parse(c) && c->filled + CHANNEL_ROOM(ch) <= CONFIG_BUFFER_SIZE;
-}
-
-/* ---- the whole ---- */
+/* ---- moving ---- */
 
 static bool finished(const struct conn *c) {
     return c->link.state == LINK_OVER && !c->todo && !c->channel->owed_bytes;
-}
-
-/* The connection is over and its frames are out: the channel is idle again, though bytes may wait in rx. */
-static void recycle(struct conn *c) {
-    if (c->link.role == LINK_GUEST && !c->link.answered) {
-        c->channel->silent = c->channel->attached;
-        c->channel->aligned = false;
-    }
-    c->link = (struct link){.role = (unsigned char)role->role};
-    c->deadline = 0;
-    c->connecting = c->shut_due = c->shut = c->slow = c->greeted = c->suspect = false;
-    if (role->role == LINK_GUEST)
-        c->channel->decoder = (struct frame_decoder){0};
 }
 
 static void set_deadline(struct conn *c) {
@@ -441,7 +44,9 @@ static void set_deadline(struct conn *c) {
 
     if (c->frame_left && !patience)
         patience = CONFIG_HANDSHAKE_TIMEOUT * 1000L;
-    if (c->greeted && c->link.state == LINK_SYN_SENT)
+    if (c->draining)
+        c->deadline = loop_now() + DRAIN_AGAIN;
+    else if (c->greeted && c->link.state == LINK_SYN_SENT)
         c->deadline = loop_now() + GREETED;
     else if (c->link.state == LINK_SYN_SENT)
         c->deadline = c->slow ? c->since + patience : c->begun + CONFIG_MOVE_TIMEOUT;
@@ -459,14 +64,14 @@ static void watch(struct channel *ch) {
     if (ch->fd >= 0) {
         if (!ch->attached || ch->owed_bytes || (c && c->todo))
             want |= LOOP_WRITE;
-        if (ch->attached && may_read(ch))
+        if (ch->attached && receiver_may_read(ch))
             want |= LOOP_READ;
         loop_watch(ch->fd, want, on_channel, ch);
     }
     if (!c || c->fd < 0)
         return;
     want = c->connecting || c->head < c->tail ? LOOP_WRITE : 0;
-    if (!c->connecting && may_send_data(c))
+    if (!c->connecting && sender_may_read(c))
         want |= LOOP_READ;
     loop_watch(c->fd, want, on_local, c);
 }
@@ -486,8 +91,8 @@ static void lose(struct channel *ch, bool renewed) {
     c->raw = c->filled;
     c->frame_left = 0;
     if (c->link.state != LINK_IDLE && c->link.state < LINK_CLOSING)
-        log_end(c, &losses, "ended", ch->port ? "the host has gone" : "the other side has gone");
-    apply(c, link_event(&c->link, LINK_DETACH, NULL));
+        conn_ended(c, &losses, "ended", ch->port ? "the host has gone" : "the other side has gone");
+    conn_apply(c, link_event(&c->link, LINK_DETACH, NULL));
     role->changed(ch);
 }
 
@@ -496,16 +101,16 @@ static void settle(struct channel *ch) {
     struct conn *c = ch->conn;
 
     while (c) {
-        bool again = parse(c);
+        bool again = receiver_parse(c);
 
-        again |= deliver(c);
-        again |= send_due(c);
+        again |= conn_deliver(c);
+        again |= sender_flush(c);
         if (ch->broken && ch->fd >= 0) {
             lose(ch, false);
             again = true;
         }
         if (finished(c)) {
-            recycle(c);
+            conn_recycle(c);
             again = true;
         }
         if (!again)
@@ -513,10 +118,10 @@ static void settle(struct channel *ch) {
     }
     if (ch->broken && ch->fd >= 0)
         lose(ch, false);
-    if (c == &conns[spare])
+    if (conn_is_spare(c))
         c->raw = c->filled; /* others may need it: a guest that is refused and does not read keeps nothing */
     if (c && c->link.state == LINK_IDLE && !c->frame_left && c->raw == c->filled) {
-        release(c);
+        conn_release(c);
         c = NULL;
     }
     if (c)
@@ -529,7 +134,7 @@ static void settle(struct channel *ch) {
 }
 
 static void read_channel(struct channel *ch) {
-    struct conn *c = ch->conn ? ch->conn : borrow(ch);
+    struct conn *c = ch->conn ? ch->conn : conn_borrow(ch);
     size_t n, room = CONFIG_BUFFER_SIZE - c->filled;
     enum channel_result result;
 
@@ -539,7 +144,7 @@ static void read_channel(struct channel *ch) {
     c->spent = ch->answered = false;
     c->filled += (unsigned)n;
     if (result == CHANNEL_DETACHED || result == CHANNEL_RENEWED) {
-        parse(c);
+        receiver_parse(c);
         lose(ch, result == CHANNEL_RENEWED);
     }
 }
@@ -555,7 +160,7 @@ static void read_on(struct channel *ch) {
         c = ch->conn;
         full = c && c->filled == CONFIG_BUFFER_SIZE;
         settle(ch);
-        full = full && ch->conn == c && c->link.state == LINK_ESTABLISHED && !c->filled && may_read(ch);
+        full = full && ch->conn == c && c->link.state == LINK_ESTABLISHED && !c->filled && receiver_may_read(ch);
     }
 }
 
@@ -564,22 +169,13 @@ static void on_channel(void *arg, unsigned ready) {
 
     if (!ch->attached)
         channel_attached(ch);
-    if ((ready & LOOP_READ) && may_read(ch)) {
+    if ((ready & LOOP_READ) && receiver_may_read(ch)) {
         read_on(ch);
         return;
     }
     if (ready & LOOP_WRITE)
         channel_flush(ch);
     settle(ch);
-}
-
-static void send_data(struct conn *c) {
-    size_t n = CONFIG_BUFFER_SIZE;
-
-    for (int i = 0; i < TURNS && n == CONFIG_BUFFER_SIZE && may_send_data(c); i++) {
-        n = read_local(c, 0);
-        channel_write(c->channel, c->tx, n);
-    }
 }
 
 static void on_local(void *arg, unsigned ready) {
@@ -593,7 +189,7 @@ static void on_local(void *arg, unsigned ready) {
         else
             relay_connecting(c, c->fd, false);
     } else if (ready & LOOP_READ) {
-        send_data(c);
+        sender_read(c, TURNS);
     }
     settle(c->channel);
 }
@@ -604,7 +200,7 @@ void relay_start(struct channel *ch) {
 }
 
 void relay_open(struct channel *ch, int fd, const char *client, long long since) {
-    struct conn *c = ch->conn ? ch->conn : borrow(ch);
+    struct conn *c = ch->conn ? ch->conn : conn_borrow(ch);
     unsigned char token[FRAME_TOKEN];
 
     c->fd = fd;
@@ -615,8 +211,8 @@ void relay_open(struct channel *ch, int fd, const char *client, long long since)
     c->filler = ch->aligned ? 0 : FRAME_FILLER_BYTES;
     ch->used = ++turn;
     ch->connections++;
-    new_token(token);
-    apply(c, link_open(&c->link, token, !ch->silent));
+    conn_token(token);
+    conn_apply(c, link_open(&c->link, token, !ch->silent));
     settle(ch);
 }
 
@@ -626,7 +222,7 @@ int relay_take(struct conn *c) {
 
     loop_watch(fd, 0, NULL, NULL);
     c->fd = -1;
-    apply(c, link_event(&c->link, LINK_TIMEOUT, NULL));
+    conn_apply(c, link_event(&c->link, LINK_TIMEOUT, NULL));
     settle(ch);
     return fd;
 }
@@ -638,14 +234,14 @@ void relay_connecting(struct conn *c, int fd, bool pending) {
     c->connecting = pending;
     if (pending)
         return;
-    new_token(token);
-    apply(c, link_connected(&c->link, token));
+    conn_token(token);
+    conn_apply(c, link_connected(&c->link, token));
 }
 
 void relay_refused(struct conn *c, const char *why) {
     c->connecting = false;
     fmt_copy(c->text, sizeof c->text, why);
-    apply(c, link_event(&c->link, LINK_REFUSED, c->text));
+    conn_apply(c, link_event(&c->link, LINK_REFUSED, c->text));
 }
 
 void relay_drop(struct channel *ch) {
@@ -661,7 +257,7 @@ void relay_drop(struct channel *ch) {
 static bool needs_look(const struct conn *c) {
     const struct channel *ch = c->channel;
 
-    return ch->port && ch->attached && (ch->owed_bytes || c->todo || !may_read(ch));
+    return ch->port && ch->attached && (ch->owed_bytes || c->todo || !receiver_may_read(ch));
 }
 
 static bool timed; /* relay_timeout() has found something to wait for */
@@ -670,10 +266,10 @@ long relay_timeout(void) {
     long long next = -1;
     long wait = -1;
 
-    for (unsigned i = 0; i < high; i++) {
-        const struct conn *c = &conns[i];
+    for (unsigned i = 0; i < conn_top(); i++) {
+        const struct conn *c = conn_at(i);
 
-        if (!c->channel)
+        if (!c)
             continue;
         if (c->deadline && (next < 0 || c->deadline < next))
             next = c->deadline;
@@ -711,8 +307,8 @@ static void syn_again(struct conn *c) {
     unsigned char token[FRAME_TOKEN];
 
     c->greeted = false;
-    new_token(token);
-    apply(c, link_open(&c->link, token, c->link.first));
+    conn_token(token);
+    conn_apply(c, link_open(&c->link, token, c->link.first));
     settle(c->channel);
 }
 
@@ -731,12 +327,14 @@ static void expire(struct conn *c) {
         return;
     }
     c->deadline = 0;
-    if (c->link.state == LINK_IDLE)
+    if (c->draining > loop_now())
+        ;
+    else if (c->link.state == LINK_IDLE)
         c->frame_left = 0;
     else if (c->link.state == LINK_CONNECTING)
         role->refused(c, ETIMEDOUT);
     else
-        apply(c, link_event(&c->link, LINK_TIMEOUT, NULL));
+        conn_apply(c, link_event(&c->link, LINK_TIMEOUT, NULL));
     settle(ch);
 }
 
@@ -749,10 +347,12 @@ void relay_tick(void) {
         return;
     if (look_now)
         looked = now;
-    for (unsigned i = 0; i < high; i++) {
-        struct conn *c = &conns[i];
+    for (unsigned i = 0; i < conn_top(); i++) {
+        struct conn *c = conn_at(i);
 
-        if (c->channel && c->deadline && c->deadline <= now)
+        if (!c)
+            continue;
+        if (c->deadline && c->deadline <= now)
             expire(c);
         if (c->channel && look_now && needs_look(c))
             look(c);
@@ -763,29 +363,18 @@ void relay_tick(void) {
     }
 }
 
-bool relay_rest(void) {
-    if (high)
-        return false;
-    if (dirty) {
-        memory_give_back(tx_buffers, dirty * sizeof *tx_buffers);
-        memory_give_back(rx_buffers, dirty * sizeof *rx_buffers);
-    }
-    dirty = 0;
-    return true;
-}
-
 bool relay_stop(void) {
     bool owed = false;
 
-    for (unsigned i = 0; i < high; i++) {
-        struct conn *c = &conns[i];
+    for (unsigned i = 0; i < conn_top(); i++) {
+        struct conn *c = conn_at(i);
 
         /* Behind one connection's last words the next SYN may wait. */
-        while (c->channel && c->link.state != LINK_IDLE && c->link.state != LINK_OVER) {
-            apply(c, link_event(&c->link, LINK_STOP, "the proxy was stopped"));
+        while (c && c->channel && c->link.state != LINK_IDLE && c->link.state != LINK_OVER) {
+            conn_apply(c, link_event(&c->link, LINK_STOP, "the proxy was stopped"));
             settle(c->channel);
         }
-        owed |= c->channel && (c->todo || c->channel->owed_bytes);
+        owed |= c && c->channel && (c->todo || c->channel->owed_bytes);
     }
     return owed;
 }

@@ -382,7 +382,7 @@ static void clean_up(void) {
             channel_close(channel_at(i));
             channel_forget(channel_at(i));
         }
-    if (relay_top())
+    if (conn_top())
         sim_fail("a connection is left");
     for (int fd = SIM_FD; fd < FD_SETSIZE; fd++)
         if (sim_at(fd))

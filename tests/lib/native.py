@@ -17,7 +17,7 @@ lock = threading.Lock()
 # What tests/unit/sim.c stands in for.
 WRAP = [f'-Wl,--wrap={name}' for name in (
     'read recv write close shutdown sys_socket connect sys_accept setsockopt getsockopt file_mode sys_open getrandom syscall select '
-    'sys_signalfd sigprocmask net_listen net_raise_lo').split()]
+    'sys_signalfd sigprocmask net_listen net_raise_lo net_unsent').split()]
 
 
 def show(text):
@@ -48,7 +48,7 @@ def parallel(function, items):
 
 
 # The proxies but for their surroundings (watch, sysfs, memory), for which the simulation has its own.
-PARTS = 'agent channel error file fmt frame guest host link log loop net opt proxy relay sys'.split()
+PARTS = 'agent channel conn error file fmt frame guest host link log loop net opt proxy receiver relay sender sys'.split()
 
 
 class Lib:

@@ -361,9 +361,9 @@ static long long next(void) {
 static bool all_busy(void) {
     unsigned n = 0;
 
-    for (unsigned i = 0; i < relay_top(); i++)
-        n += relay_at(i) != NULL;
-    return n >= RELAY_MAX;
+    for (unsigned i = 0; i < conn_top(); i++)
+        n += conn_at(i) != NULL;
+    return n >= CONN_MAX;
 }
 
 /* A channel that has something to read, which the program does not watch: is there a reason? */
@@ -376,7 +376,7 @@ static bool may_ignore(const struct channel *ch, const struct sim_file *f) {
     if (!c)
         return all_busy();
     if (c->link.state == LINK_CLOSING)
-        return t && !sim_writable(t);
+        return t && (!sim_writable(t) || (c->draining && c->deadline <= sim_now() + 20));
     return t && c->head < c->tail && !sim_writable(t);
 }
 
@@ -423,10 +423,10 @@ static void stops(void) {
             sim_fail("%s is there and not open", name_of(i));
     for (unsigned i = 0; i < channel_count(); i++)
         channels += *channel_at(i)->name != '\0';
-    for (unsigned i = 0; i < relay_top(); i++)
-        if (relay_at(i))
-            sim_fail("%s: a connection is left in state %s, todo %#x, owed %zu", relay_at(i)->channel->name,
-                     link_state_name(&relay_at(i)->link), relay_at(i)->todo, relay_at(i)->channel->owed_bytes);
+    for (unsigned i = 0; i < conn_top(); i++)
+        if (conn_at(i))
+            sim_fail("%s: a connection is left in state %s, todo %#x, owed %zu", conn_at(i)->channel->name,
+                     link_state_name(&conn_at(i)->link), conn_at(i)->todo, conn_at(i)->channel->owed_bytes);
     if (sim_open_files() != channels + is_guest + 2)
         sim_fail("%u descriptors are open, %u channels", sim_open_files(), channels);
     ends_check(false);

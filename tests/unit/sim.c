@@ -484,6 +484,14 @@ int __wrap_getsockopt(int fd, int level, int name, void *p, socklen_t *n) {
     return 0;
 }
 
+bool __real_net_unsent(int fd);
+bool __wrap_net_unsent(int fd);
+bool __wrap_net_unsent(int fd) {
+    struct sim_file *f = file_of(fd, "ioctl(TIOCOUTQ)");
+
+    return f ? f->out.n && !f->in_reset && !f->deaf : __real_net_unsent(fd);
+}
+
 int __real_file_mode(const char *path, bool follow);
 int __wrap_file_mode(const char *path, bool follow);
 int __wrap_file_mode(const char *path, bool follow) {

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "conn.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "fmt.h"
+#include "log.h"
+#include "loop.h"
+#include "memory.h"
+#include "net.h"
+
+/* Milliseconds that an abort waits for a TCP peer to take what was sent before. */
+enum { DRAIN_MAX = 5000 };
+
+/* One conn more than there may be connections: an idle channel can always be read, if only to refuse its SYN. */
+static MEMORY_BULK struct conn conns[CONN_MAX + 1];
+static MEMORY_BULK _Alignas(MEMORY_PAGE) unsigned char tx_buffers[CONN_MAX + 1][CONFIG_BUFFER_SIZE];
+static MEMORY_BULK _Alignas(MEMORY_PAGE) unsigned char rx_buffers[CONN_MAX + 1][CONFIG_BUFFER_SIZE];
+
+static const struct conn_role *role;
+static unsigned spare; /* the slot behind those that connections may have */
+static unsigned high;  /* slots 0..high-1 may be in use */
+static unsigned dirty; /* buffers 0..dirty-1 may have memory */
+static unsigned long long dice;
+
+void conn_init(const struct conn_role *r) {
+    role = r;
+    spare = r->role == LINK_GUEST ? CONFIG_GUEST_CHANNELS : CONFIG_HOST_CONNECTIONS;
+    if (getrandom(&dice, sizeof dice, GRND_NONBLOCK) != sizeof dice)
+        dice = (unsigned long long)loop_now() << 20 ^ (unsigned long long)getpid();
+}
+
+/* ---- slots ---- */
+
+struct conn *conn_borrow(struct channel *ch) {
+    unsigned i = 0;
+    struct conn *c;
+
+    while (i < spare && conns[i].channel)
+        i++;
+    c = &conns[i];
+    memset(c, 0, offsetof(struct conn, text));
+    c->channel = ch;
+    c->tx = tx_buffers[i];
+    c->rx = rx_buffers[i];
+    c->fd = -1;
+    c->link.role = (unsigned char)role->role;
+    ch->conn = c;
+    if (i >= high)
+        high = i + 1;
+    if (i >= dirty)
+        dirty = i + 1;
+    return c;
+}
+
+void conn_release(struct conn *c) {
+    c->channel->conn = NULL;
+    c->channel = NULL;
+    while (high && !conns[high - 1].channel)
+        high--;
+}
+
+bool conn_is_spare(const struct conn *c) { return c == &conns[spare]; }
+
+unsigned conn_top(void) { return high; }
+
+struct conn *conn_at(unsigned i) { return conns[i].channel ? &conns[i] : NULL; }
+
+unsigned conn_count(const char *prefix, size_t n) {
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < high; i++)
+        if (conns[i].channel && conns[i].link.state != LINK_IDLE && !strncmp(conns[i].channel->name, prefix, n))
+            count++;
+    return count;
+}
+
+bool conn_rest(void) {
+    if (high)
+        return false;
+    if (dirty) {
+        memory_give_back(tx_buffers, dirty * sizeof *tx_buffers);
+        memory_give_back(rx_buffers, dirty * sizeof *rx_buffers);
+    }
+    dirty = 0;
+    return true;
+}
+
+void conn_recycle(struct conn *c) {
+    if (c->link.role == LINK_GUEST && !c->link.answered) {
+        c->channel->silent = c->channel->attached;
+        c->channel->aligned = false;
+    }
+    c->link = (struct link){.role = (unsigned char)role->role};
+    c->deadline = c->draining = 0;
+    c->connecting = c->shut_due = c->shut = c->slow = c->greeted = c->suspect = false;
+    if (role->role == LINK_GUEST)
+        c->channel->decoder = (struct frame_decoder){0};
+}
+
+void conn_token(unsigned char token[FRAME_TOKEN]) {
+    unsigned long long v;
+
+    dice = dice * 6364136223846793005ULL + 1442695040888963407ULL;
+    v = dice >> 16;
+    for (int i = 0; i < FRAME_TOKEN; i++, v /= 94)
+        token[i] = (unsigned char)('!' + v % 94);
+}
+
+/* ---- the TCP side ---- */
+
+static void close_tcp(struct conn *c, bool abort) {
+    unsigned char rest[512];
+
+    c->head = c->tail = c->raw;
+    if (c->fd < 0)
+        return;
+    if (abort)
+        net_abort_on_close(c->fd);
+    else
+        /* What is unread at close() would turn it into a RST that can overtake our last bytes. */
+        for (int i = 0; i < 64 && recv(c->fd, rest, sizeof rest, 0) > 0; i++)
+            continue;
+    loop_watch(c->fd, 0, NULL, NULL);
+    close(c->fd);
+    c->fd = -1;
+}
+
+void conn_ended(struct conn *c, struct log_limit *limit, const char *how, const char *why) {
+    struct channel *ch = c->channel;
+
+    if (CONFIG_FEATURE_STATUS && *why)
+        fmt_copy(ch->failure, sizeof ch->failure, why);
+    log_limited(limit, loop_now(), LOG_WARN, "%s: %s: %s%s%s", ch->name, c->client, how, *why ? ": " : "", why);
+}
+
+void conn_apply(struct conn *c, unsigned actions) {
+    const struct link *l = &c->link;
+
+    c->moved = true;
+    c->shut_due |= (actions & LINK_SHUT) != 0;
+    if (actions & LINK_SEND_RESET) {
+        c->todo = LINK_SEND_RESET;
+        if (l->why)
+            conn_ended(c, &c->channel->ends, "ended", l->why);
+    } else {
+        c->todo |= actions & LINK_SENDS;
+    }
+    if (actions & LINK_CONNECT) {
+        c->spent = true;
+        role->connect(c);
+    }
+    if (l->state == LINK_OVER && c->fd >= 0)
+        close_tcp(c, actions & LINK_ABORT);
+}
+
+bool conn_transient(void) { return errno == EAGAIN || errno == EINTR; }
+
+void conn_failed(struct conn *c) {
+    fmt_copy(c->text, sizeof c->text, error_text(errno));
+    conn_apply(c, link_event(&c->link, LINK_LOCAL_ERROR, c->text));
+}
+
+/* A RST takes from the TCP peer what it has had no window for yet: so that waits for it, for some time. */
+static bool drains(struct conn *c) {
+    if (!c->link.abort || !net_unsent(c->fd))
+        return false;
+    if (!c->draining)
+        c->draining = loop_now() + DRAIN_MAX;
+    return c->draining > loop_now();
+}
+
+static void delivered(struct conn *c) {
+    if (c->shut_due && !c->shut) {
+        shutdown(c->fd, SHUT_WR);
+        c->shut = true;
+    }
+    if (c->link.state == LINK_CLOSING && !drains(c))
+        conn_apply(c, link_event(&c->link, LINK_DELIVERED, NULL));
+}
+
+bool conn_deliver(struct conn *c) {
+    bool any = c->head < c->tail;
+
+    while (c->head < c->tail) {
+        ssize_t n = write(c->fd, c->rx + c->head, c->tail - c->head);
+
+        if (n < 0 && conn_transient())
+            return false;
+        if (n < 0) {
+            conn_failed(c);
+            return true;
+        }
+        c->head += (unsigned)n;
+        c->moved = true;
+    }
+    if (c->raw == c->filled)
+        c->head = c->tail = c->raw = c->filled = 0;
+    if (c->fd >= 0)
+        delivered(c);
+    return any;
+}

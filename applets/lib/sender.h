@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sender: from a connection to its channel: encodes the frames that are due, and what the TCP side sends. */
+#ifndef VIOS_SENDER_H
+#define VIOS_SENDER_H
+
+#include "conn.h"
+
+/* Writes what is owed and due. True if something was encoded. */
+bool sender_flush(struct conn *c);
+
+/* Whether the TCP side may be read now: its bytes have somewhere to go. */
+bool sender_may_read(const struct conn *c);
+
+/* The TCP side is readable: carries what it sends to the channel, at most this many buffers. */
+void sender_read(struct conn *c, int turns);
+
+#endif
