@@ -80,15 +80,12 @@ unsigned conn_count(const char *prefix, size_t n) {
     return count;
 }
 
-bool conn_rest(void) {
-    if (high)
-        return false;
+void conn_rest(void) {
     if (dirty) {
         memory_give_back(tx_buffers, dirty * sizeof *tx_buffers);
         memory_give_back(rx_buffers, dirty * sizeof *rx_buffers);
     }
     dirty = 0;
-    return true;
 }
 
 void conn_recycle(struct conn *c) {
@@ -122,7 +119,7 @@ static void close_tcp(struct conn *c, bool abort) {
         return;
     if (abort)
         net_abort_on_close(c->fd);
-    else
+    else if (!c->link.sent_eof)
         /* What is unread at close() would turn it into a RST that can overtake our last bytes. */
         for (int i = 0; i < 64 && recv(c->fd, rest, sizeof rest, 0) > 0; i++)
             continue;

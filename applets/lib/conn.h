@@ -67,8 +67,8 @@ unsigned conn_top(void);
 struct conn *conn_at(unsigned i);
 unsigned conn_count(const char *prefix, size_t n);
 
-/* Gives back the memory of the buffers, if no slot is in use. False if one is. */
-bool conn_rest(void);
+/* No slot is in use: gives back the memory of the buffers. */
+void conn_rest(void);
 
 /* Four printable bytes that no earlier connection of this process had. */
 void conn_token(unsigned char token[FRAME_TOKEN]);

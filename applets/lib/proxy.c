@@ -9,7 +9,10 @@
 #include "log.h"
 #include "loop.h"
 
-enum { GLOBS = 8, GRACE = 700 /* ms for the last frames; the whole end takes less than a second */ };
+enum { GLOBS = 8 };
+enum { GRACE = 700 /* ms for the last frames; the whole end takes less than a second */ };
+/* Milliseconds without a connection, and without news, after which memory is given back. Sooner, the next connection would pay for it. */
+enum { REST_AFTER = 100 };
 
 static const char *address = "127.0.0.1", *unix_path, *globs[GLOBS];
 static unsigned glob_count;
@@ -199,15 +202,23 @@ static void stop(void) {
 }
 
 void proxy_run(long (*timer)(void)) {
+    bool quiet = false; /* nothing has happened for REST_AFTER */
+
     say_ready();
     while (!loop_stopped()) {
         long wait = sooner(relay_timeout(), until(channel_retry_at()));
+        bool resting;
 
         if (timer)
             wait = sooner(wait, timer());
-        if (wait < 0 && conn_rest())
+        resting = wait < 0 && !conn_top();
+        if (resting && quiet) {
+            conn_rest();
             loop_rest();
-        loop_wait(wait);
+        } else if (resting) {
+            wait = REST_AFTER;
+        }
+        quiet = !loop_wait(wait) && resting;
         relay_tick();
         if (channel_retry_at())
             channel_retry(loop_now(), open_channel);

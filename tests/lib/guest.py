@@ -98,9 +98,9 @@ class Job:
 
 class Guest:
     """ports: how many; names: of the ports (default vios.0...); links: whether there are /dev/virtio-ports/NAME, as with udev;
-    devices: more arguments for QEMU; files: {path in the guest: file on the host}, beside those of tests/guest/build."""
+    devices: more arguments for QEMU; bus: the device of the ports, with its properties; files: {path in the guest: file on the host}, beside those of tests/guest/build."""
 
-    def __init__(self, ports=3, names=None, links=True, devices=(), files=None, binary=VIOS, name='guest', root=None, memory=192):
+    def __init__(self, ports=3, names=None, links=True, devices=(), files=None, binary=VIOS, name='guest', root=None, memory=192, bus='virtio-serial'):
         self.stack = contextlib.ExitStack()
         self.jobs, self.next, self.alive, self.lock = {}, 1, True, threading.Lock()
         self.names = list(names or (f'vios.{i}' for i in range(ports)))
@@ -111,7 +111,7 @@ class Guest:
             (self.root / name).mkdir(parents=True)
             self.sockets = [self.root / name / f'{i}.sock' for i in range(len(self.names))]
             self._build(binary, files or {})
-            self._start(links, devices, memory)
+            self._start(links, devices, memory, bus)
         except BaseException:
             self.close()
             raise
@@ -205,14 +205,14 @@ class Guest:
         subprocess.run([ROOT / 'tests/guest/build', self.dir / 'initramfs', *(f'{v}={k}' for k, v in files.items())],
                        env={**os.environ, 'BUILD': str(BUILD), 'VIOS': str(binary)}, check=True, stdin=subprocess.DEVNULL)
 
-    def _start(self, links, devices, memory):
+    def _start(self, links, devices, memory, bus):
         self.links = links
         kernel = next((BUILD / 'cache/kernel/boot').glob('vmlinuz*'))
         argv = ['qemu-system-x86_64', '-accel', 'tcg', '-M', 'q35', '-m', str(memory), '-smp', '1', '-nodefaults', '-nic', 'none',
                 '-display', 'none', '-no-reboot', '-kernel', kernel, '-initrd', self.dir / 'initramfs',
                 '-append', f'{WORDS} links={int(links)} ports={len(self.names)}', '-serial', f'file:{self.dir}/console',
                 '-chardev', f'socket,id=control,path={self.dir}/control,server=on,wait=off', '-serial', 'chardev:control',
-                '-qmp', f'unix:{self.dir}/qmp,server=on,wait=off', '-device', 'virtio-serial,id=vs']
+                '-qmp', f'unix:{self.dir}/qmp,server=on,wait=off', '-device', f'{bus},id=vs']
         for i, name in enumerate(self.names):
             argv += ['-chardev', f'socket,id=channel{i},path={self.sockets[i]},server=on,wait=off',
                      '-device', f'virtserialport,bus=vs.0,id=port{i},chardev=channel{i},name={name},nr={i + 1}']
