@@ -18,6 +18,9 @@
 
 /* A port's read() ends at a buffer of the ring; a shorter read means that the ring was empty just now. */
 enum { PORT_READ = 4096 };
+/* Bytes that may come without a connection: at once (the filler of two connections), and in a millisecond. The original's guest sends
+ * 3 MB/s of filler at most. */
+enum { JUNK_BURST = 2 * FRAME_FILLER_BYTES, JUNK_RATE = 4096 };
 
 static MEMORY_BULK _Alignas(MEMORY_PAGE) struct channel table[CHANNEL_MAX];
 static long long first_retry;
@@ -53,13 +56,30 @@ void channel_forget(struct channel *ch) {
         count--;
 }
 
+static void retry_at(struct channel *ch, long long when) {
+    ch->retry = when;
+    if (!first_retry || when < first_retry)
+        first_retry = when;
+}
+
 void channel_later(struct channel *ch, long long now) {
     ch->backoff = ch->backoff ? ch->backoff * 2 : CONFIG_RETRY_MIN;
     if (ch->backoff > CONFIG_RETRY_MAX)
         ch->backoff = CONFIG_RETRY_MAX;
-    ch->retry = now + ch->backoff;
-    if (!first_retry || ch->retry < first_retry)
-        first_retry = ch->retry;
+    retry_at(ch, now + ch->backoff);
+}
+
+void channel_idle_bytes(struct channel *ch, size_t n, long long now) {
+    unsigned long long forgiven = (unsigned long long)(now - ch->junk_at) * JUNK_RATE;
+
+    ch->junk_at = now;
+    ch->junk = ch->junk > forgiven ? ch->junk - (unsigned)forgiven : 0;
+    ch->junk += (unsigned)n;
+    if (ch->junk <= JUNK_BURST)
+        return;
+    log_limited(&ch->ends, now, LOG_WARN, "%s: floods, without a connection: it is read slowly", ch->name);
+    ch->paused = true;
+    retry_at(ch, now + 1 + (ch->junk - JUNK_BURST) / JUNK_RATE);
 }
 
 long long channel_retry_at(void) { return first_retry; }
@@ -193,6 +213,8 @@ void channel_close(struct channel *ch) {
     loop_watch(ch->fd, 0, NULL, NULL);
     close(ch->fd);
     ch->fd = -1;
+    ch->paused = false;
+    ch->retry = 0;
     channel_detached(ch);
 }
 

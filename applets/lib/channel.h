@@ -29,17 +29,19 @@ struct conn;
  * retry: when to try to open it again, milliseconds of loop_now(); 0: no need to. backoff: the wait before that. failures: of open in a row.
  * owed, owed_bytes: the part of a frame that is written but for these bytes. They stay valid until written or dropped.
  * stale: the tokens that were last answered by a RESET in LISTEN; answered: in this turn. conn: what it carries, or NULL.
+ * junk: bytes without a connection, less what has been forgiven until junk_at; paused: too many, it is not read until retry.
  * used: the turn of its last connection, for least recently used. silent: the last SYN was not answered. */
 struct channel {
     int fd;
-    bool port, attached, aligned, broken, gone, silent, answered, complained;
+    bool port, attached, aligned, broken, gone, silent, answered, complained, paused;
     struct conn *conn;
     const unsigned char *owed;
     size_t owed_bytes;
     struct frame_decoder decoder;
     struct frame_tokens stale;
     unsigned backoff, failures, used;
-    long long retry;
+    long long retry, junk_at;
+    unsigned junk;
     unsigned connections, resets;
     unsigned long long received, sent; /* payload bytes from and to the channel */
     struct log_limit ends;             /* of messages about its connections */
@@ -79,6 +81,10 @@ void channel_retry(long long now, void (*again)(struct channel *ch));
 
 /* Wants a retry after the back-off. */
 void channel_later(struct channel *ch, long long now);
+
+/* (host) n bytes have come while there was no connection. Who sends more of them than connections need is not read for a while (paused):
+ * then channel_retry() tells of the channel. */
+void channel_idle_bytes(struct channel *ch, size_t n, long long now);
 
 /* Closes the fd; whatever is owed is dropped. */
 void channel_close(struct channel *ch);

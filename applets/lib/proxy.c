@@ -83,6 +83,13 @@ static void open_channel(struct channel *ch) {
     relay_start(ch);
 }
 
+static void retry(struct channel *ch) {
+    if (ch->fd < 0)
+        open_channel(ch);
+    else if (CONFIG_VIOS_PROXY_HOST)
+        relay_resume(ch);
+}
+
 static void come(const char *name) {
     struct channel *ch;
 
@@ -221,7 +228,7 @@ void proxy_run(long (*timer)(void)) {
         quiet = !loop_wait(wait) && resting;
         relay_tick();
         if (channel_retry_at())
-            channel_retry(loop_now(), open_channel);
+            channel_retry(loop_now(), retry);
         if (CONFIG_FEATURE_STATUS && loop_asked())
             log_table();
     }

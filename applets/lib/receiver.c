@@ -132,6 +132,8 @@ bool receiver_parse(struct conn *c) {
 bool receiver_may_read(const struct channel *ch) {
     const struct conn *c = ch->conn;
 
+    if (ch->paused)
+        return false;
     if (!c)
         return !ch->owed_bytes;
     return may_parse(c) && c->filled + CHANNEL_ROOM(ch) <= CONFIG_BUFFER_SIZE;

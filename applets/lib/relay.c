@@ -141,6 +141,8 @@ static void read_channel(struct channel *ch) {
     if (c->link.state == LINK_IDLE && room > IDLE_READ)
         room = IDLE_READ;
     result = channel_read(ch, c->link.state == LINK_ESTABLISHED, c->rx + c->filled, room, &n);
+    if (CONFIG_VIOS_PROXY_HOST && c->link.role == LINK_HOST && c->link.state == LINK_IDLE)
+        channel_idle_bytes(ch, n, loop_now());
     c->spent = ch->answered = false;
     c->filled += (unsigned)n;
     if (result == CHANNEL_DETACHED || result == CHANNEL_RENEWED) {
@@ -249,6 +251,11 @@ void relay_drop(struct channel *ch) {
         return;
     channel_close(ch);
     role->lost(ch);
+}
+
+void relay_resume(struct channel *ch) {
+    ch->paused = false;
+    settle(ch);
 }
 
 /* ---- time ---- */

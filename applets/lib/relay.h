@@ -30,6 +30,9 @@ void relay_refused(struct conn *c, const char *why);
 /* Closes a channel whose name has gone, if it carries nothing. */
 void relay_drop(struct channel *ch);
 
+/* (host) The channel's pause is over. */
+void relay_resume(struct channel *ch);
+
 /* Milliseconds until relay_tick() has work, -1: none. */
 long relay_timeout(void);
 void relay_tick(void);

@@ -7,6 +7,8 @@
  *   load copy-guest PORT DEVICE      an unframed proxy: 64 KiB buffers, and it drains the port before it writes; one client at a time
  *   load copy-host SOCKET PORT       its other end
  *   load relay SOCKET SOCKET...      instead of QEMU: moves bytes between each pair of sockets on which it listens
+ *   load idle SOCKET...              guests that do nothing: listens on each, lets one in, prints `ready`
+ *   load flood SOCKET KIND           a hostile guest: lets a host in, prints `flooding`, and writes junk, filler, resets or syns without end
  *
  * Clients; TARGET is a port on 127.0.0.1 or a device:
  *   load move TARGET UP DOWN [N]     bytes each way at once, over N connections at once; prints MB/s, both ways added up
@@ -19,6 +21,7 @@
  *   load start ROUNDS COMMAND...     median us from fork to COMMAND's newline on descriptor 3; then kills it
  *   load count PID COMMAND...        runs COMMAND, prints the system calls of PID meanwhile, and those of the most common kinds
  *   load cpu PID COMMAND...          runs COMMAND, prints the CPU time that PID took meanwhile, in us
+ *   load scan COUNT ROUNDS           median us of a select() that finds one of COUNT sockets readable
  *
  * A client asks for each piece of work with a struct request. */
 #include <arpa/inet.h>
@@ -308,6 +311,45 @@ static int relays(char **paths) {
     return 0;
 }
 
+/* ---- other guests ---- */
+
+static int idle(char **paths) {
+    int n = 0, *listeners;
+    while (paths[n])
+        n++;
+    listeners = calloc((size_t)n, sizeof *listeners);
+    for (int i = 0; i < n; i++)
+        listeners[i] = unix_socket(paths[i], 1);
+    for (int i = 0; i < n; i++) {
+        accept(listeners[i], 0, 0);
+        close(listeners[i]);
+    }
+    puts("ready");
+    fflush(stdout);
+    for (;;)
+        pause();
+}
+
+static int flood(const char *path, const char *kind) {
+    static const char reset[] = "VS1HabcdABCD\0\0", syn[] = "VS1Aabcd????\0\0";
+    const char *unit = !strcmp(kind, "resets") ? reset : !strcmp(kind, "syns") ? syn : !strcmp(kind, "filler") ? "VVVVVVVVVVVVVV" : "VS1D VVS1junk.";
+    int fd = accept(unix_socket(path, 1), 0, 0);
+    for (size_t i = 0; i < SPAN; i++)
+        data[i] = (unsigned char)unit[i % 14];
+    puts("flooding");
+    fflush(stdout);
+    if (!fork()) {
+        static unsigned char answers[SPAN];
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        while (read(fd, answers, sizeof answers) > 0)
+            ;
+        _exit(0);
+    }
+    for (;;)
+        if (put(fd, data, SPAN / 14 * 14))
+            return 1;
+}
+
 /* ---- clients ---- */
 
 static int ascending(const void *a, const void *b) {
@@ -533,6 +575,31 @@ static double ran(const char *pid) {
     return ns;
 }
 
+static int scan(int count, int rounds) {
+    double *times = calloc((size_t)rounds, sizeof *times);
+    fd_set all, r;
+    int top = 0, p[2];
+    FD_ZERO(&all);
+    for (int i = 0; i < count; i++) {
+        if (socketpair(AF_UNIX, SOCK_STREAM, 0, p) || p[1] >= FD_SETSIZE)
+            die("socketpair");
+        FD_SET(p[0], &all);
+        top = p[0] + 1;
+    }
+    if (put(p[1], "x", 1))
+        die("socketpair");
+    for (int i = 0; i < rounds; i++) {
+        double start = now();
+        r = all;
+        if (select(top, &r, 0, 0, 0) != 1)
+            die("select");
+        times[i] = now() - start;
+    }
+    print_times(times, rounds);
+    puts("");
+    return 0;
+}
+
 static int cpu(const char *pid, char **argv) {
     double before = ran(pid);
     int bad = status_of(spawn(argv, -1));
@@ -555,6 +622,12 @@ int main(int argc, char **argv) {
         return copy(unix_socket(argv[2], 0), tcp_connect(argv[3])), 0;
     if (!strcmp(verb, "relay") && more)
         return relays(argv + 2);
+    if (!strcmp(verb, "idle"))
+        return idle(argv + 2);
+    if (!strcmp(verb, "flood") && more)
+        return flood(argv[2], argv[3]);
+    if (!strcmp(verb, "scan") && more)
+        return scan(atoi(argv[2]), atoi(argv[3]));
     if (!strcmp(verb, "move") && argc > 4) {
         wish = (struct request){.up = strtoull(argv[3], 0, 0), .down = strtoull(argv[4], 0, 0)};
         return move(argv[2], argc > 5 ? atoi(argv[5]) : 1);

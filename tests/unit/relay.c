@@ -371,7 +371,7 @@ static bool may_ignore(const struct channel *ch, const struct sim_file *f) {
     const struct conn *c = ch->conn;
     const struct sim_file *t = c ? sim_at(c->fd) : NULL;
 
-    if (!ch->attached || (ch->owed_bytes && !sim_writable(f)))
+    if (!ch->attached || (ch->paused && ch->retry) || (ch->owed_bytes && !sim_writable(f)))
         return true;
     if (!c)
         return all_busy();
