@@ -16,6 +16,7 @@
 
 enum {
     CHANNEL_NAME = 108, /* bytes of a name with its NUL: "guest/channel" or the port's name */
+    CHANNEL_SYN = 4096, /* bytes of junk that a SYN counts for until its ACK has come */
     CHANNEL_NOTE = 64,  /* bytes of a frame that needs no connection, and of the last failure's text */
 };
 

@@ -150,6 +150,7 @@ void conn_apply(struct conn *c, unsigned actions) {
     }
     if (actions & LINK_CONNECT) {
         c->spent = true;
+        c->channel->junk += CHANNEL_SYN;
         role->connect(c);
     }
     if (l->state == LINK_OVER && c->fd >= 0)

@@ -35,6 +35,8 @@ static void dispatch(struct conn *c, const struct frame *f) {
         ch->aligned = true;
         ch->silent = false;
     }
+    if (CONFIG_VIOS_PROXY_HOST && before == LINK_SYN_RCVD && c->link.state == LINK_ESTABLISHED && ch->junk >= CHANNEL_SYN)
+        ch->junk -= CHANNEL_SYN;
     if (f->ctrl == FRAME_RESET && c->link.state != before) {
         if (before == LINK_SYN_SENT)
             conn_ended(c, &ch->ends, "refused", c->text);

@@ -21,7 +21,7 @@
  *   load start ROUNDS COMMAND...     median us from fork to COMMAND's newline on descriptor 3; then kills it
  *   load count PID COMMAND...        runs COMMAND, prints the system calls of PID meanwhile, and those of the most common kinds
  *   load cpu PID COMMAND...          runs COMMAND, prints the CPU time that PID took meanwhile, in us
- *   load scan COUNT ROUNDS           median us of a select() that finds one of COUNT sockets readable
+ *   load scan COUNT ROUNDS           CPU time, us, of a write(), a select() that waits for COUNT sockets, and a read()
  *
  * A client asks for each piece of work with a struct request. */
 #include <arpa/inet.h>
@@ -328,6 +328,7 @@ static int idle(char **paths) {
     fflush(stdout);
     for (;;)
         pause();
+    return 0;
 }
 
 static int flood(const char *path, const char *kind) {
@@ -576,27 +577,32 @@ static double ran(const char *pid) {
 }
 
 static int scan(int count, int rounds) {
-    double *times = calloc((size_t)rounds, sizeof *times);
+    struct timespec t;
     fd_set all, r;
-    int top = 0, p[2];
+    int top = 0, p[2], go[2];
+    char c = 0;
     FD_ZERO(&all);
+    if (pipe(go))
+        die("pipe");
     for (int i = 0; i < count; i++) {
         if (socketpair(AF_UNIX, SOCK_STREAM, 0, p) || p[1] >= FD_SETSIZE)
             die("socketpair");
         FD_SET(p[0], &all);
         top = p[0] + 1;
     }
-    if (put(p[1], "x", 1))
-        die("socketpair");
-    for (int i = 0; i < rounds; i++) {
-        double start = now();
-        r = all;
-        if (select(top, &r, 0, 0, 0) != 1)
-            die("select");
-        times[i] = now() - start;
+    if (!fork()) {
+        close(go[1]);
+        while (!get(go[0], &c, 1) && !put(p[1], &c, 1))
+            ;
+        _exit(0);
     }
-    print_times(times, rounds);
-    puts("");
+    for (int i = 0; i < rounds; i++) {
+        r = all;
+        if (put(go[1], &c, 1) || select(top, &r, 0, 0, 0) != 1 || get(p[0], &c, 1))
+            die("select");
+    }
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    printf("cpu %.2f\n", ((double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3) / rounds);
     return 0;
 }
 

@@ -21,7 +21,7 @@ PORT = 5672
 # The binary's name in the guest, and what makes it there.
 VARIANTS = [('default', 'default'), ('smallest-buffers', 'small')]
 SMALLEST = {'BUFFER_SIZE': 512}
-AT_ONCE = 25  # seconds: below the 30 s after which an unanswered handshake is given up
+AT_ONCE = 10  # seconds: well below the 30 s after which an unanswered handshake is given up
 
 
 def binary_of(variant):
