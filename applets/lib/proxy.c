@@ -213,11 +213,10 @@ void proxy_run(long (*timer)(void)) {
 
     say_ready();
     while (!loop_stopped()) {
-        long wait = sooner(relay_timeout(), until(channel_retry_at()));
+        long wait = timer ? timer() : -1; /* first: it may begin what the others then wait for */
         bool resting;
 
-        if (timer)
-            wait = sooner(wait, timer());
+        wait = sooner(wait, sooner(relay_timeout(), until(channel_retry_at())));
         resting = wait < 0 && !conn_top();
         if (resting && quiet) {
             conn_rest();

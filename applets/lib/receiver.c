@@ -53,8 +53,9 @@ static void begin(struct conn *c, struct frame *f, bool hunted) {
     if (hunted && !link_concerns(&c->link, f)) {
         frame_reject(&ch->decoder);
         c->greeted |= link_greeted(&c->link, f);
-        answer_stale(ch, f);
-    } else if (conn_is_spare(c)) {
+        if (CONFIG_VIOS_PROXY_HOST)
+            answer_stale(ch, f);
+    } else if (CONFIG_VIOS_PROXY_HOST && conn_is_spare(c)) {
         frame_skip(&ch->decoder);
         refuse_spare(c, f);
     } else if (f->length && (hunted || f->ctrl == FRAME_RESET)) {

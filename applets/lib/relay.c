@@ -175,7 +175,7 @@ static void on_channel(void *arg, unsigned ready) {
         read_on(ch);
         return;
     }
-    if (ready & LOOP_WRITE)
+    if (!ch->conn)
         channel_flush(ch);
     settle(ch);
 }
@@ -183,7 +183,7 @@ static void on_channel(void *arg, unsigned ready) {
 static void on_local(void *arg, unsigned ready) {
     struct conn *c = arg;
 
-    if (c->connecting) {
+    if (CONFIG_VIOS_PROXY_HOST && c->connecting) {
         int reason = net_connect_error(c->fd);
 
         if (reason)
@@ -338,7 +338,7 @@ static void expire(struct conn *c) {
         ;
     else if (c->link.state == LINK_IDLE)
         c->frame_left = 0;
-    else if (c->link.state == LINK_CONNECTING)
+    else if (CONFIG_VIOS_PROXY_HOST && c->link.state == LINK_CONNECTING)
         role->refused(c, ETIMEDOUT);
     else
         conn_apply(c, link_event(&c->link, LINK_TIMEOUT, NULL));

@@ -75,7 +75,8 @@ static size_t encode_next(struct conn *c) {
 
 bool sender_flush(struct conn *c) {
     struct channel *ch = c->channel;
-    bool any = false;
+    size_t owed = ch->owed_bytes;
+    bool any = owed > 0;
 
     if (!ch->attached)
         c->todo = 0;
@@ -83,7 +84,8 @@ bool sender_flush(struct conn *c) {
         any = true;
         channel_write(ch, c->tx, encode_next(c));
     }
-    return any;
+    c->moved |= ch->owed_bytes != owed;
+    return any && !ch->owed_bytes;
 }
 
 bool sender_may_read(const struct conn *c) {

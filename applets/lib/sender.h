@@ -5,7 +5,7 @@
 
 #include "conn.h"
 
-/* Writes what is owed and due. True if something was encoded. */
+/* Writes what is owed and due. True if that was anything, and nothing is owed any more. */
 bool sender_flush(struct conn *c);
 
 /* Whether the TCP side may be read now: its bytes have somewhere to go. */

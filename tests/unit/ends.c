@@ -641,7 +641,8 @@ void peer_attach(struct peer *p, struct sim_file *f, bool opened) {
     p->f = f;
     p->attached = true;
     p->have = p->left = p->filler = 0;
-    p->greeted = p->after_reset = false;
+    p->greeted = false;
+    p->after_reset = !opened; /* a host that has just come is in LISTEN: the RESET may have gone with the one before */
     p->lenient = p->is_host && !opened;
     p->must_fill = p->is_host ? opened : true;
     p->may_fill = !opened;
