@@ -21,12 +21,15 @@ tries=0
 case $(/usr/bin/busybox cat /proc/cmdline) in
 *errors*) . /errors; tries=99 ;;
 esac
-until /usr/bin/busybox nc 127.0.0.1 ${PORT:-5672} </dev/null >/run/fetched && [ -s /run/fetched ]; do
-    tries=$((tries + 1))
-    [ $tries -lt 100 ] || break
-    sleep 0.1
-done
-read -r line </run/fetched
+fetch() { # PORT FILE: asks the service until it answers, ten times a second; in $line what it said
+    until /usr/bin/busybox nc 127.0.0.1 $1 </dev/null >$2 && [ -s $2 ]; do
+        tries=$((tries + 1))
+        [ $tries -lt 100 ] || break
+        sleep 0.1
+    done
+    read -r line <$2
+}
+fetch ${PORT:-5672} /run/fetched
 echo "EARLY: fetched $line" >/dev/console
 '''
 
