@@ -118,7 +118,7 @@ bool loop_wait(long ms) {
     if (n > 0)
         dispatch();
     if (n < 0 && errno != EINTR)
-        log_fatal("poll() (here select): %m");
+        log_fatal("poll() (here select): %m"); /* the original's words, which logs are searched for */
     return n != 0;
 }
 
