@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "file.h"
@@ -16,8 +17,9 @@
 #include "sys.h"
 #include "watch.h"
 
-/* A port's read() ends at a buffer of the ring; a shorter read means that the ring was empty just now. */
-enum { PORT_READ = 4096 };
+/* A port's read() takes one buffer of the ring at most, its write() so many bytes; but readv() and writev() do that for each of their
+ * segments, as long as all of the one before could be moved. */
+enum { PORT_READ = 4096, PORT_WRITE = 32768, SEGMENTS = CONFIG_BUFFER_SIZE / PORT_READ + 1 };
 /* Bytes that may come without a connection: at once (the filler of two connections), and in a millisecond. The original's guest sends
  * 3 MB/s of filler at most. */
 enum { JUNK_BURST = 2 * FRAME_FILLER_BYTES, JUNK_RATE = 4096 };
@@ -234,41 +236,73 @@ static enum channel_result lost(struct channel *ch) {
     return CHANNEL_LOST;
 }
 
+/* n bytes at p in segments of this size, at most so many. How many bytes that is. */
+static size_t cut_up(struct iovec *v, int *segments, const unsigned char *p, size_t n, size_t size, int most) {
+    size_t done = 0;
+
+    for (*segments = 0; done < n && *segments < most; ++*segments) {
+        size_t length = n - done < size ? n - done : size;
+
+        v[*segments] = (struct iovec){(unsigned char *)p + done, length};
+        done += length;
+    }
+    return done;
+}
+
+/* How much of this room a read of the port may use: its last segment must not be too short for a greeting. */
+static size_t port_room(size_t room) { return room % PORT_READ < FRAME_HEADER ? room - room % PORT_READ : room; }
+
 /* A host that is replaced while bytes of the old one are still unread looks attached all the time, and its INIT would be taken for payload
- * of the frame that was cut off. But no read() of a port joins what came before a host's attaching with what came after: so this is a new
- * host's greeting, in whatever frame it stands. (A service that sends these very bytes in this way ends its own connection.) */
-static bool is_greeting(const unsigned char *p, size_t n) {
+ * of the frame that was cut off. But no buffer of a port joins what came before a host's attaching with what came after: so this is a new
+ * host's greeting, in whatever frame it stands. (A service that sends these very bytes in this way ends its own connection.)
+ * Where in n bytes, of which each PORT_READ are a buffer, one begins with it; n: nowhere. */
+static size_t find_greeting(const unsigned char *p, size_t n) {
     static const unsigned char init[FRAME_HEADER] = "VS1HINITINIT";
 
-    return n >= FRAME_HEADER && !memcmp(p, init, FRAME_HEADER);
+    for (size_t at = 0; at + FRAME_HEADER <= n; at += PORT_READ)
+        if (!memcmp(p + at, init, FRAME_HEADER))
+            return at;
+    return n;
 }
 
 enum channel_result channel_read(struct channel *ch, bool framed, unsigned char *p, size_t room, size_t *n) {
-    size_t piece = ch->port ? PORT_READ : room;
+    int most = 1; /* often one buffer is all there is */
 
     *n = 0;
     while (*n + CHANNEL_ROOM(ch) <= room) {
-        ssize_t got = read(ch->fd, p + *n, room - *n);
+        struct iovec v[SEGMENTS];
+        size_t asked, took;
+        ssize_t got;
+        int segments;
 
+        asked = room - *n;
+        asked = cut_up(v, &segments, p + *n, ch->port ? port_room(asked) : asked, ch->port ? PORT_READ : asked, most);
+        got = readv(ch->fd, v, segments);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0 && errno == EAGAIN)
             return *n ? CHANNEL_DONE : CHANNEL_BLOCKED;
         if (got <= 0)
             return ch->port && !got ? CHANNEL_DETACHED : lost(ch);
-        if (ch->port && framed && is_greeting(p + *n, (size_t)got))
+        took = ch->port && framed ? find_greeting(p + *n, (size_t)got) : (size_t)got;
+        *n += took;
+        if (took < (size_t)got)
             return CHANNEL_RENEWED;
-        *n += (size_t)got;
-        if ((size_t)got < piece)
+        if (took < asked)
             break;
+        most = SEGMENTS;
     }
     return CHANNEL_DONE;
 }
 
 enum channel_result channel_flush(struct channel *ch) {
     while (ch->owed_bytes) {
-        ssize_t done = write(ch->fd, ch->owed, ch->owed_bytes);
+        struct iovec v[SEGMENTS];
+        ssize_t done;
+        int segments;
 
+        cut_up(v, &segments, ch->owed, ch->owed_bytes, ch->port ? PORT_WRITE : ch->owed_bytes, SEGMENTS);
+        done = writev(ch->fd, v, segments);
         if (done < 0 && errno == EINTR)
             continue;
         if (!done || (done < 0 && errno == EAGAIN))

@@ -160,7 +160,7 @@ static void read_on(struct channel *ch) {
 
         read_channel(ch);
         c = ch->conn;
-        full = c && c->filled == CONFIG_BUFFER_SIZE;
+        full = c && c->filled + CHANNEL_ROOM(ch) > CONFIG_BUFFER_SIZE;
         settle(ch);
         full = full && ch->conn == c && c->link.state == LINK_ESTABLISHED && !c->filled && receiver_may_read(ch);
     }

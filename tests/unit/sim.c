@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -344,6 +345,40 @@ ssize_t __wrap_write(int fd, const void *p, size_t n) {
     else
         return __real_write(fd, p, n);
     return (ssize_t)n;
+}
+
+/* Of a file that has no readv() or writev() of its own, as a port: segment after segment, until one is not moved whole. */
+static ssize_t do_segments(struct sim_file *f, const struct iovec *v, int count, bool out) {
+    ssize_t all = 0;
+
+    if (count < 1 || (f->kind != SIM_PORT && count > 1))
+        sim_fail("%d segments", count);
+    for (int i = 0; i < count; i++) {
+        ssize_t n = out ? do_write(f, v[i].iov_base, v[i].iov_len) : do_read(f, v[i].iov_base, v[i].iov_len);
+
+        if (n < 0 && !i)
+            return -1;
+        all += n < 0 ? 0 : n;
+        if (n != (ssize_t)v[i].iov_len)
+            break;
+    }
+    return all;
+}
+
+ssize_t __real_readv(int fd, const struct iovec *v, int count);
+ssize_t __wrap_readv(int fd, const struct iovec *v, int count);
+ssize_t __wrap_readv(int fd, const struct iovec *v, int count) {
+    struct sim_file *f = file_of(fd, "readv");
+
+    return f ? do_segments(f, v, count, false) : __real_readv(fd, v, count);
+}
+
+ssize_t __real_writev(int fd, const struct iovec *v, int count);
+ssize_t __wrap_writev(int fd, const struct iovec *v, int count);
+ssize_t __wrap_writev(int fd, const struct iovec *v, int count) {
+    struct sim_file *f = file_of(fd, "writev");
+
+    return f ? do_segments(f, v, count, true) : __real_writev(fd, v, count);
 }
 
 int __real_close(int fd);
