@@ -79,6 +79,7 @@ static void watch(struct channel *ch) {
 /* The channel's other side is not there any more (renewed: but another one is): nothing of the old stream counts. */
 static void lose(struct channel *ch, bool renewed) {
     struct conn *c = ch->conn;
+    bool begun = ch->owed_bytes; /* the new host may have got the beginning of this frame */
 
     if (ch->broken)
         channel_close(ch);
@@ -86,6 +87,7 @@ static void lose(struct channel *ch, bool renewed) {
         channel_detached(ch);
     if (renewed)
         channel_attached(ch);
+    ch->aligned &= !begun;
     if (!c)
         return;
     c->raw = c->filled;

@@ -692,7 +692,8 @@ static bool peer_write(struct peer *p) {
 
     if (!p->q.n || !n || p->f->out_reset || p->f->chunk_count == SIM_CHUNKS)
         return false;
-    n = some(n);
+    if (p->f->kind != SIM_PORT || sim_random(2)) /* else a whole buffer of the port, if there is as much */
+        n = some(n);
     n = n < sizeof bytes ? n : sizeof bytes;
     if (p->f->in.total < p->init_at) { /* the greeting goes in one piece, alone */
         if (p->f->in.cap - p->f->in.n < HEAD)
