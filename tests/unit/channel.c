@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "../../applets/lib/channel.h"
+
+#include "sim.h"
+#include "stubs.h"
+#include "unit.h"
+
+enum { BUFFER = 4096 /* of a port */, ROOM = 5 * BUFFER };
+
+static const char greeting[FRAME_HEADER] = "VS1HINITINIT";
+static struct sim_file *port;
+static struct channel ch;
+static unsigned char bytes[ROOM];
+
+static struct sim_file *open_port(const char *path) { return (void)path, port; }
+
+/* An open channel on a port of the simulation, without faults. */
+static void start(void) {
+    static const struct sim_world world = {.open = open_port};
+
+    sim_start(&world, 1);
+    port = sim_new(SIM_PORT, 100000, 100000);
+    port->attached = true;
+    CHECK(!channel_open(&ch, "sim/port0", 1));
+    CHECK(ch.port);
+}
+
+/* A buffer of the port: n bytes, of which the last ones are text. */
+static void put(unsigned n, const char *text, unsigned length) {
+    unsigned char buffer[BUFFER];
+
+    memset(buffer, 'x', n);
+    memcpy(buffer + n - length, text, length);
+    EQUAL(sim_put(&port->in, buffer, n), n);
+    sim_chunk(port, n);
+}
+
+static void many_buffers_in_two_calls(void) {
+    unsigned long long before;
+    size_t n;
+
+    start();
+    for (int i = 0; i < 4; i++)
+        put(BUFFER, "end", 3);
+    put(100, "end", 3);
+    before = sim_steps;
+    EQUAL(channel_read(&ch, true, bytes, ROOM, &n), CHANNEL_DONE);
+    EQUAL(n, 4 * BUFFER + 100);
+    EQUAL(sim_steps - before, 2);
+    for (size_t i = 0; i < n; i++)
+        EQUAL(bytes[i], i >= n - 3 || i % BUFFER >= BUFFER - 3 ? "end"[(i >= n - 3 ? i - n + 3 : i % BUFFER - BUFFER + 3)] : 'x');
+    EQUAL(channel_read(&ch, true, bytes, ROOM, &n), CHANNEL_BLOCKED);
+    put(BUFFER, "", 0);
+    port->attached = false;
+    EQUAL(channel_read(&ch, true, bytes, ROOM, &n), CHANNEL_DETACHED);
+    EQUAL(n, BUFFER);
+}
+
+/* Only at the beginning of a buffer, and only for a connection. */
+static void new_host_in_any_buffer(void) {
+    size_t n;
+
+    for (unsigned whole = 0; whole < 5; whole++)
+        for (int framed = 0; framed < 2; framed++) {
+            start();
+            for (unsigned i = 0; i < whole; i++)
+                put(BUFFER, i ? greeting : "", i ? FRAME_HEADER : 0);
+            put(FRAME_HEADER, greeting, FRAME_HEADER);
+            EQUAL(channel_read(&ch, framed, bytes, ROOM, &n), framed ? CHANNEL_RENEWED : CHANNEL_DONE);
+            EQUAL(n, whole * BUFFER + (framed ? 0 : FRAME_HEADER));
+        }
+}
+
+/* Whatever room is left, a greeting is read whole or not at all. */
+static void room_never_cuts_a_greeting(void) {
+    size_t n;
+
+    for (size_t room = 1; room < 3 * BUFFER; room += room % BUFFER < 40 || room % BUFFER > BUFFER - 40 ? 1 : 40) {
+        enum channel_result result = CHANNEL_DONE;
+        size_t all = 0;
+
+        start();
+        put(BUFFER, "", 0);
+        put(BUFFER, "", 0);
+        put(FRAME_HEADER, greeting, FRAME_HEADER);
+        while (result == CHANNEL_DONE && all < 2 * BUFFER + FRAME_HEADER) {
+            result = channel_read(&ch, true, bytes, room > FRAME_HEADER ? room : FRAME_HEADER, &n);
+            all += n;
+        }
+        EQUAL(result, CHANNEL_RENEWED);
+        EQUAL(all, 2 * BUFFER);
+    }
+}
+
+static void writes_more_than_a_port_takes_at_once(void) {
+    static unsigned char out[CONFIG_BUFFER_SIZE];
+    unsigned long long before;
+
+    start();
+    before = sim_steps;
+    EQUAL(channel_write(&ch, out, sizeof out), CHANNEL_DONE);
+    EQUAL(sim_steps - before, 1);
+    EQUAL(port->out.n, sizeof out);
+    EQUAL(channel_write(&ch, out, sizeof out), CHANNEL_BLOCKED);
+    EQUAL(port->out.n, 100000);
+    EQUAL(ch.owed_bytes, 2 * sizeof out - 100000);
+}
+
+static const struct unit_case cases[] = {
+    {"many-buffers-in-two-calls", many_buffers_in_two_calls},
+    {"new-host-in-any-buffer", new_host_in_any_buffer},
+    {"room-never-cuts-a-greeting", room_never_cuts_a_greeting},
+    {"writes-more-than-a-port-takes-at-once", writes_more_than_a_port_takes_at_once},
+};
+
+UNIT_MAIN("channel", cases)
