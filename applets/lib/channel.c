@@ -19,7 +19,7 @@
 
 /* A port's read() takes one buffer of the ring at most, its write() so many bytes; but readv() and writev() do that for each of their
  * segments, as long as all of the one before could be moved. */
-enum { PORT_READ = 4096, PORT_WRITE = 32768, SEGMENTS = CONFIG_BUFFER_SIZE / PORT_READ + 1 };
+enum { PORT_READ = 4096, PORT_WRITE = 32768, SEGMENTS = CONFIG_BUFFER_SIZE / PORT_READ + 2 };
 /* Bytes that may come without a connection: at once (the filler of two connections), and in a millisecond. The original's guest sends
  * 3 MB/s of filler at most. */
 enum { JUNK_BURST = 2 * FRAME_FILLER_BYTES, JUNK_RATE = 4096 };
@@ -277,7 +277,7 @@ enum channel_result channel_read(struct channel *ch, bool framed, unsigned char 
 
         asked = room - *n;
         asked = cut_up(v, &segments, p + *n, ch->port ? port_room(asked) : asked, ch->port ? PORT_READ : asked, most);
-        got = readv(ch->fd, v, segments);
+        got = segments > 1 ? readv(ch->fd, v, segments) : read(ch->fd, v->iov_base, v->iov_len);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0 && errno == EAGAIN)
@@ -302,7 +302,7 @@ enum channel_result channel_flush(struct channel *ch) {
         int segments;
 
         cut_up(v, &segments, ch->owed, ch->owed_bytes, ch->port ? PORT_WRITE : ch->owed_bytes, SEGMENTS);
-        done = writev(ch->fd, v, segments);
+        done = segments > 1 ? writev(ch->fd, v, segments) : write(ch->fd, v->iov_base, v->iov_len);
         if (done < 0 && errno == EINTR)
             continue;
         if (!done || (done < 0 && errno == EAGAIN))

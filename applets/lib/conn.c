@@ -123,8 +123,7 @@ static void close_tcp(struct conn *c, bool abort) {
         /* What is unread at close() would turn it into a RST that can overtake our last bytes. */
         for (int i = 0; i < 64 && recv(c->fd, rest, sizeof rest, 0) > 0; i++)
             continue;
-    loop_watch(c->fd, 0, NULL, NULL);
-    close(c->fd);
+    loop_close(c->fd);
     c->fd = -1;
 }
 

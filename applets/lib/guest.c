@@ -82,6 +82,8 @@ static bool accept_one(struct channel *ch, enum guest_choice choice) {
     }
     if (fd < 0 && errno != EMFILE && errno != ENFILE && errno != ENOMEM && errno != ENOBUFS)
         return errno == ECONNABORTED || errno == EINTR;
+    if (fd < 0 && loop_close_now())
+        return true;
     if (fd < 0) {
         log_limited(&accept_failed, loop_now(), LOG_ERROR, "cannot accept a client: %m");
         paused_until = loop_now() + PAUSE;

@@ -39,6 +39,8 @@ static void connect_service(struct conn *c) {
         return;
     }
     fd = net_connect(service, &pending);
+    if (fd < 0 && errno == EMFILE && loop_close_now())
+        fd = net_connect(service, &pending);
     if (fd >= 0 && !loop_fits(fd)) {
         close(fd);
         fd = -1;

@@ -21,6 +21,8 @@ static MEMORY_BULK struct {
     loop_fn *fn;
     void *arg;
 } owners[FD_SETSIZE];
+static int closing[8]; /* fds to be closed, the first closing_count */
+static unsigned closing_count;
 static int top; /* one more than the highest watched fd */
 static int signals = -1;
 static bool stopped, asked, resting;
@@ -56,6 +58,21 @@ void loop_watch(int fd, unsigned want, loop_fn *fn, void *arg) {
     set_bit(fd, false, &write_ready);
     while (top && !has_bit(top - 1, &reads) && !has_bit(top - 1, &writes))
         top--;
+}
+
+bool loop_close_now(void) {
+    bool any = closing_count > 0;
+
+    while (closing_count)
+        close(closing[--closing_count]);
+    return any;
+}
+
+void loop_close(int fd) {
+    loop_watch(fd, 0, NULL, NULL);
+    if (closing_count == sizeof closing / sizeof *closing)
+        loop_close_now();
+    closing[closing_count++] = fd;
 }
 
 static void on_signals(void *arg, unsigned ready) {
@@ -108,6 +125,7 @@ bool loop_wait(long ms) {
     struct timeval t = {ms / 1000, ms % 1000 * 1000};
     int n;
 
+    loop_close_now();
     read_ready = reads;
     write_ready = writes;
     if (resting)

@@ -16,6 +16,11 @@ bool loop_fits(int fd);
 /* Watches fd for want (0: for nothing) and calls fn(arg, ready). fd must fit. Before fd is closed: want 0. */
 void loop_watch(int fd, unsigned want, loop_fn *fn, void *arg);
 
+/* Closes fd before the next wait: for a TCP connection that takes the kernel longer than all else that is done here, and what else is ready
+ * need not wait for it. loop_close_now(): now; true if there was any. */
+void loop_close(int fd);
+bool loop_close_now(void);
+
 /* From now on SIGINT, SIGTERM and SIGUSR1 are seen by loop_wait() only, and SIGPIPE by nobody. */
 void loop_signals(void);
 
