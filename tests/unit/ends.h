@@ -97,7 +97,7 @@ bool peer_act(struct peer *p);
 long long peer_next(const struct peer *p);
 void peer_drain(struct peer *p); /* reads all that the program has written */
 
-/* Everything is over: nothing may be missing. */
-void ends_check(bool stopped);
+/* Everything is over: nothing may be missing. stopped: the program was told to end; hurried: and took all the time that it has for that. */
+void ends_check(bool stopped, bool hurried);
 
 #endif
