@@ -24,16 +24,23 @@ static const char *explanation(const struct conn *c) {
     return CONFIG_FEATURE_REASON && c->link.why && link_may_explain(&c->link) ? c->link.why : "";
 }
 
-/* Reads the TCP side into a DATA frame at tx + at: the frame's length, 0 if there is nothing to send. */
-static size_t read_local(struct conn *c, size_t at) {
+/* The TCP side cannot be read any more. */
+static void read_ended(struct conn *c, bool failed) {
+    if (!failed)
+        conn_apply(c, link_event(&c->link, LINK_LOCAL_EOF, NULL));
+    else if (!conn_transient())
+        conn_failed(c);
+}
+
+/* Reads the TCP side into a DATA frame at tx + at: the frame's length, 0 if there is nothing to send. guess: it may have nothing to say,
+ * and its end can wait until select() tells of it. */
+static size_t read_local(struct conn *c, size_t at, bool guess) {
     ssize_t n = read(c->fd, c->tx + at + FRAME_HEADER, DATA_MAX - at);
     struct frame f = {FRAME_DATA, c->link.tokens, (unsigned)n};
 
     if (n <= 0) {
-        if (!n)
-            conn_apply(c, link_event(&c->link, LINK_LOCAL_EOF, NULL));
-        else if (!conn_transient())
-            conn_failed(c);
+        if (!guess)
+            read_ended(c, n < 0);
         return 0;
     }
     frame_encode(c->tx + at, &f);
@@ -64,7 +71,7 @@ static size_t encode_next(struct conn *c) {
         return encode(c, tx, FRAME_SYNACK, c->link.eos ? link_capabilities : "");
     case LINK_SEND_ACK:
         n = encode(c, tx, FRAME_ACK, "");
-        return n + (c->fd >= 0 ? read_local(c, n) : 0);
+        return n + (c->fd >= 0 ? read_local(c, n, false) : 0);
     case LINK_SEND_EOS:
         return encode(c, tx, FRAME_DATA, "");
     default:
@@ -98,7 +105,15 @@ void sender_read(struct conn *c, int turns) {
     size_t n = CONFIG_BUFFER_SIZE;
 
     for (int i = 0; i < turns && n == CONFIG_BUFFER_SIZE && sender_may_read(c); i++) {
-        n = read_local(c, 0);
+        n = read_local(c, 0, false);
         channel_write(c->channel, c->tx, n);
     }
+}
+
+bool sender_guess(struct conn *c) {
+    size_t n = sender_may_read(c) ? read_local(c, 0, true) : 0;
+
+    if (n)
+        channel_write(c->channel, c->tx, n);
+    return n;
 }
