@@ -17,9 +17,8 @@
 #include "sys.h"
 #include "watch.h"
 
-/* A port's read() takes one buffer of the ring at most, its write() so many bytes; but readv() and writev() do that for each of their
- * segments, as long as all of the one before could be moved. */
-enum { PORT_READ = 4096, PORT_WRITE = 32768, SEGMENTS = CONFIG_BUFFER_SIZE / PORT_READ + 2 };
+/* A port's read() takes one buffer of the ring at most; but its readv() does that for each segment, as long as the one before was filled. */
+enum { PORT_READ = 4096, SEGMENTS = CONFIG_BUFFER_SIZE / PORT_READ + 1 };
 /* Bytes that may come without a connection: at once (the filler of two connections), and in a millisecond. The original's guest sends
  * 3 MB/s of filler at most. */
 enum { JUNK_BURST = 2 * FRAME_FILLER_BYTES, JUNK_RATE = 4096 };
@@ -236,21 +235,17 @@ static enum channel_result lost(struct channel *ch) {
     return CHANNEL_LOST;
 }
 
-/* n bytes at p in segments of this size, at most so many. How many bytes that is. */
-static size_t cut_up(struct iovec *v, int *segments, const unsigned char *p, size_t n, size_t size, int most) {
-    size_t done = 0;
-
-    for (*segments = 0; done < n && *segments < most; ++*segments) {
-        size_t length = n - done < size ? n - done : size;
-
-        v[*segments] = (struct iovec){(unsigned char *)p + done, length};
-        done += length;
-    }
-    return done;
-}
-
-/* How much of this room a read of the port may use: its last segment must not be too short for a greeting. */
+/* How much of this room a readv() of the port may use: its last segment must not be too short for a greeting. */
 static size_t port_room(size_t room) { return room % PORT_READ < FRAME_HEADER ? room - room % PORT_READ : room; }
+
+static ssize_t read_buffers(int fd, unsigned char *p, size_t n) {
+    struct iovec v[SEGMENTS];
+    int segments = 0;
+
+    for (size_t at = 0; at < n; at += PORT_READ)
+        v[segments++] = (struct iovec){p + at, n - at < PORT_READ ? n - at : PORT_READ};
+    return readv(fd, v, segments);
+}
 
 /* A host that is replaced while bytes of the old one are still unread looks attached all the time, and its INIT would be taken for payload
  * of the frame that was cut off. But no buffer of a port joins what came before a host's attaching with what came after: so this is a new
@@ -266,18 +261,16 @@ static size_t find_greeting(const unsigned char *p, size_t n) {
 }
 
 enum channel_result channel_read(struct channel *ch, bool framed, unsigned char *p, size_t room, size_t *n) {
-    int most = 1; /* often one buffer is all there is */
+    bool again = false; /* often one buffer of a port is all there is */
 
     *n = 0;
     while (*n + CHANNEL_ROOM(ch) <= room) {
-        struct iovec v[SEGMENTS];
-        size_t asked, took;
+        size_t asked = room - *n, took;
         ssize_t got;
-        int segments;
 
-        asked = room - *n;
-        asked = cut_up(v, &segments, p + *n, ch->port ? port_room(asked) : asked, ch->port ? PORT_READ : asked, most);
-        got = segments > 1 ? readv(ch->fd, v, segments) : read(ch->fd, v->iov_base, v->iov_len);
+        if (ch->port)
+            asked = again ? port_room(asked) : asked < PORT_READ ? asked : PORT_READ;
+        got = again ? read_buffers(ch->fd, p + *n, asked) : read(ch->fd, p + *n, asked);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0 && errno == EAGAIN)
@@ -290,19 +283,15 @@ enum channel_result channel_read(struct channel *ch, bool framed, unsigned char 
             return CHANNEL_RENEWED;
         if (took < asked)
             break;
-        most = SEGMENTS;
+        again = true;
     }
     return CHANNEL_DONE;
 }
 
 enum channel_result channel_flush(struct channel *ch) {
     while (ch->owed_bytes) {
-        struct iovec v[SEGMENTS];
-        ssize_t done;
-        int segments;
+        ssize_t done = write(ch->fd, ch->owed, ch->owed_bytes);
 
-        cut_up(v, &segments, ch->owed, ch->owed_bytes, ch->port ? PORT_WRITE : ch->owed_bytes, SEGMENTS);
-        done = segments > 1 ? writev(ch->fd, v, segments) : write(ch->fd, v->iov_base, v->iov_len);
         if (done < 0 && errno == EINTR)
             continue;
         if (!done || (done < 0 && errno == EAGAIN))

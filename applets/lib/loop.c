@@ -122,16 +122,15 @@ static void dispatch(void) {
 void loop_rest(void) { resting = true; }
 
 bool loop_wait(long ms) {
-    struct timeval t = {ms / 1000, ms % 1000 * 1000};
     int n;
 
     loop_close_now();
     read_ready = reads;
     write_ready = writes;
     if (resting)
-        memory_trim(); /* here, since what layout.ld keeps is this file and select() */
+        memory_trim(); /* here, since what layout.ld keeps is what runs from now on */
     resting = false;
-    n = select(top, &read_ready, &write_ready, NULL, ms < 0 ? NULL : &t);
+    n = sys_select(top, &read_ready, &write_ready, ms);
     now = 0;
     if (n > 0)
         dispatch();
@@ -150,14 +149,13 @@ bool loop_asked(void) {
 }
 
 unsigned loop_peek(int fd) {
-    struct timeval none = {0, 0};
     fd_set r, w;
 
     FD_ZERO(&r);
     FD_ZERO(&w);
     set_bit(fd, true, &r);
     set_bit(fd, true, &w);
-    if (select(fd + 1, &r, &w, NULL, &none) <= 0)
+    if (sys_select(fd + 1, &r, &w, 0) <= 0)
         return 0;
     return (has_bit(fd, &r) ? LOOP_READ : 0u) | (has_bit(fd, &w) ? LOOP_WRITE : 0u);
 }

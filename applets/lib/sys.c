@@ -2,6 +2,7 @@
 #include "sys.h"
 
 #include <fcntl.h>
+#include <stddef.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -22,4 +23,16 @@ int sys_accept(int fd, struct sockaddr *from, socklen_t *n) {
 
 int sys_signalfd(const sigset_t *set) {
     return (int)syscall(SYS_signalfd4, -1, set, (size_t)(_NSIG - 1) / 8, SFD_NONBLOCK | SFD_CLOEXEC);
+}
+
+#ifdef SYS_pselect6_time64
+enum { PSELECT = SYS_pselect6_time64 };
+#else
+enum { PSELECT = SYS_pselect6 };
+#endif
+
+int sys_select(int top, fd_set *reads, fd_set *writes, long ms) {
+    long long t[] = {ms / 1000, ms % 1000 * 1000000LL}; /* seconds, nanoseconds */
+
+    return (int)syscall(PSELECT, top, reads, writes, NULL, ms < 0 ? NULL : t, NULL);
 }

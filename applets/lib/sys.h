@@ -5,6 +5,7 @@
 #define VIOS_SYS_H
 
 #include <signal.h>
+#include <sys/select.h>
 #include <sys/socket.h>
 
 /* open(), without O_CREAT. */
@@ -18,5 +19,8 @@ int sys_accept(int fd, struct sockaddr *from, socklen_t *n);
 
 /* A new signalfd() that does not block. */
 int sys_signalfd(const sigset_t *set);
+
+/* select() for reading and writing, for at most ms milliseconds; below 0: without limit. */
+int sys_select(int top, fd_set *reads, fd_set *writes, long ms);
 
 #endif

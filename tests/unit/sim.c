@@ -347,14 +347,14 @@ ssize_t __wrap_write(int fd, const void *p, size_t n) {
     return (ssize_t)n;
 }
 
-/* Of a file that has no readv() or writev() of its own, as a port: segment after segment, until one is not moved whole. */
-static ssize_t do_segments(struct sim_file *f, const struct iovec *v, int count, bool out) {
+/* A file that has no readv() of its own, as a port: segment after segment, until one is not filled. */
+static ssize_t read_segments(struct sim_file *f, const struct iovec *v, int count) {
     ssize_t all = 0;
 
-    if (count < 1 || (f->kind != SIM_PORT && count > 1))
-        sim_fail("%d segments", count);
+    if (count < 1 || f->kind != SIM_PORT)
+        sim_fail("readv() with %d segments of what is no port", count);
     for (int i = 0; i < count; i++) {
-        ssize_t n = out ? do_write(f, v[i].iov_base, v[i].iov_len) : do_read(f, v[i].iov_base, v[i].iov_len);
+        ssize_t n = do_read(f, v[i].iov_base, v[i].iov_len);
 
         if (n < 0 && !i)
             return -1;
@@ -370,15 +370,7 @@ ssize_t __wrap_readv(int fd, const struct iovec *v, int count);
 ssize_t __wrap_readv(int fd, const struct iovec *v, int count) {
     struct sim_file *f = file_of(fd, "readv");
 
-    return f ? do_segments(f, v, count, false) : __real_readv(fd, v, count);
-}
-
-ssize_t __real_writev(int fd, const struct iovec *v, int count);
-ssize_t __wrap_writev(int fd, const struct iovec *v, int count);
-ssize_t __wrap_writev(int fd, const struct iovec *v, int count) {
-    struct sim_file *f = file_of(fd, "writev");
-
-    return f ? do_segments(f, v, count, true) : __real_writev(fd, v, count);
+    return f ? read_segments(f, v, count) : __real_readv(fd, v, count);
 }
 
 int __real_close(int fd);
@@ -686,23 +678,21 @@ static bool pass_time(long long limit) {
 }
 
 /* loop_peek() asks about one descriptor and does not wait; the loop always waits for signals too. */
-static bool is_peek(const fd_set *r, const struct timeval *t) {
-    return t && !t->tv_sec && !t->tv_usec && signals && !FD_ISSET(signals->fd, r);
-}
+static bool is_peek(const fd_set *r, long ms) { return !ms && signals && !FD_ISSET(signals->fd, r); }
 
-int __real_select(int count, fd_set *r, fd_set *w, fd_set *e, struct timeval *t);
-int __wrap_select(int count, fd_set *r, fd_set *w, fd_set *e, struct timeval *t);
-int __wrap_select(int count, fd_set *r, fd_set *w, fd_set *e, struct timeval *t) {
-    long long limit = t ? now_us + t->tv_sec * 1000000LL + t->tv_usec : -1;
+int __real_sys_select(int count, fd_set *r, fd_set *w, long ms);
+int __wrap_sys_select(int count, fd_set *r, fd_set *w, long ms);
+int __wrap_sys_select(int count, fd_set *r, fd_set *w, long ms) {
+    long long limit = ms < 0 ? -1 : now_us + ms * 1000LL;
     fd_set rr, ww;
     int n;
 
     if (!world)
-        return __real_select(count, r, w, e, t);
-    if (is_peek(r, t))
+        return __real_sys_select(count, r, w, ms);
+    if (is_peek(r, ms))
         return peek(count, r, w);
-    if (t && (t->tv_sec < 0 || t->tv_usec < 0))
-        sim_fail("a time-out of %ld s, %ld us", (long)t->tv_sec, (long)t->tv_usec);
+    if (ms < -1)
+        sim_fail("a time-out of %ld ms", ms);
     check_round();
     watched_read = *r;
     watched_write = *w;

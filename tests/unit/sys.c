@@ -60,6 +60,28 @@ static void signals(void) {
     EQUAL(info.ssi_signo, SIGUSR1);
 }
 
-static const struct unit_case cases[] = {{"files", files}, {"sockets", sockets}, {"signals", signals}};
+static void selecting(void) {
+    fd_set r, w;
+    int ends[2];
+
+    CHECK(!socketpair(AF_UNIX, SOCK_STREAM, 0, ends));
+    for (int full = 0; full < 2; full++) {
+        FD_ZERO(&r);
+        FD_ZERO(&w);
+        FD_SET(ends[0], &r);
+        EQUAL(sys_select(ends[0] + 1, &r, &w, full ? -1 : 20), full);
+        EQUAL(FD_ISSET(ends[0], &r) != 0, full);
+        CHECK(write(ends[1], "x", 1) == 1);
+    }
+    FD_ZERO(&r);
+    FD_SET(ends[0], &r);
+    FD_SET(ends[0], &w);
+    EQUAL(sys_select(ends[0] + 1, &r, &w, 0), 2);
+    close(ends[0]);
+    EQUAL(sys_select(ends[0] + 1, &r, &w, 0), -1);
+    EQUAL(errno, EBADF);
+}
+
+static const struct unit_case cases[] = {{"files", files}, {"sockets", sockets}, {"signals", signals}, {"selecting", selecting}};
 
 UNIT_MAIN("sys", cases)
