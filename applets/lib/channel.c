@@ -212,6 +212,8 @@ void channel_close(struct channel *ch) {
     if (ch->fd < 0)
         return;
     loop_watch(ch->fd, 0, NULL, NULL);
+    if (CONFIG_VIOS_PROXY_HOST)
+        loop_quiet(ch->fd, false);
     close(ch->fd);
     ch->fd = -1;
     ch->paused = false;

@@ -2,6 +2,7 @@
 #include "loop.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 
 static fd_set reads, writes;             /* what is watched */
 static fd_set read_ready, write_ready;   /* what this round found, less what has been unwatched since */
+static fd_set quiet;                     /* a signal tells of these */
 static MEMORY_BULK struct {
     loop_fn *fn;
     void *arg;
@@ -26,6 +28,8 @@ static unsigned closing_count;
 static int top; /* one more than the highest watched fd */
 static int signals = -1;
 static bool stopped, asked, resting;
+/* The next select() is asked about quiet fds too. So it is until it finds none of them ready: from then on a signal tells of any change. */
+static bool look_at_all = true;
 static long long now; /* of this round, 0: not yet asked for */
 
 bool loop_fits(int fd) { return fd >= 0 && fd < FD_SETSIZE; }
@@ -52,12 +56,24 @@ void loop_watch(int fd, unsigned want, loop_fn *fn, void *arg) {
         owners[fd].arg = arg;
         if (fd >= top)
             top = fd + 1;
+        look_at_all |= has_bit(fd, &quiet);
         return;
     }
     set_bit(fd, false, &read_ready);
     set_bit(fd, false, &write_ready);
     while (top && !has_bit(top - 1, &reads) && !has_bit(top - 1, &writes))
         top--;
+}
+
+void loop_quiet(int fd, bool on) {
+    if (!loop_fits(fd) || on == has_bit(fd, &quiet))
+        return;
+    if (on)
+        syscall(SYS_fcntl, fd, F_SETOWN, getpid());
+    if (syscall(SYS_fcntl, fd, F_SETFL, O_NONBLOCK | (on ? O_ASYNC : 0)))
+        on = false;
+    set_bit(fd, on, &quiet);
+    look_at_all |= on;
 }
 
 bool loop_close_now(void) {
@@ -82,7 +98,9 @@ static void on_signals(void *arg, unsigned ready) {
     (void)ready;
     if (read(signals, &info, sizeof info) != sizeof info)
         return;
-    if (info.ssi_signo == SIGUSR1)
+    if (info.ssi_signo == SIGIO)
+        look_at_all = true;
+    else if (info.ssi_signo == SIGUSR1)
         asked = true;
     else
         stopped = true;
@@ -95,6 +113,7 @@ void loop_signals(void) {
     sigaddset(&ours, SIGINT);
     sigaddset(&ours, SIGTERM);
     sigaddset(&ours, SIGUSR1);
+    sigaddset(&ours, SIGIO);
     signals = sys_signalfd(&ours);
     if (!loop_fits(signals))
         log_fatal("no descriptor for signals: %m");
@@ -103,9 +122,19 @@ void loop_signals(void) {
     loop_watch(signals, LOOP_READ, on_signals, NULL);
 }
 
-static void dispatch(void) {
-    enum { WORD = 8 * sizeof(long) };
+enum { WORD = 8 * sizeof(long) }; /* bits of one */
 
+static void choose(void) {
+    for (int i = 0; i * WORD < top; i++) {
+        unsigned long hidden = CONFIG_VIOS_PROXY_HOST && !look_at_all ? (unsigned long)quiet.fds_bits[i] : 0;
+
+        read_ready.fds_bits[i] = reads.fds_bits[i] & ~hidden;
+        write_ready.fds_bits[i] = writes.fds_bits[i] & ~hidden;
+    }
+    look_at_all = false;
+}
+
+static void dispatch(void) {
     for (int fd = 0; fd < top; fd++) {
         unsigned ready;
 
@@ -114,8 +143,10 @@ static void dispatch(void) {
             continue;
         }
         ready = (has_bit(fd, &read_ready) ? LOOP_READ : 0u) | (has_bit(fd, &write_ready) ? LOOP_WRITE : 0u);
-        if (ready)
-            owners[fd].fn(owners[fd].arg, ready);
+        if (!ready)
+            continue;
+        look_at_all |= has_bit(fd, &quiet);
+        owners[fd].fn(owners[fd].arg, ready);
     }
 }
 
@@ -125,8 +156,7 @@ bool loop_wait(long ms) {
     int n;
 
     loop_close_now();
-    read_ready = reads;
-    write_ready = writes;
+    choose();
     if (resting)
         memory_trim(); /* here, since what layout.ld keeps is what runs from now on */
     resting = false;
@@ -134,6 +164,8 @@ bool loop_wait(long ms) {
     now = 0;
     if (n > 0)
         dispatch();
+    if (n < 0)
+        look_at_all = true;
     if (n < 0 && errno != EINTR)
         log_fatal("poll() (here select): %m"); /* the original's words, which logs are searched for */
     return n != 0;

@@ -69,6 +69,8 @@ static void watch(struct channel *ch) {
         if (ch->attached && receiver_may_read(ch))
             want |= LOOP_READ;
         loop_watch(ch->fd, want, on_channel, ch);
+        if (CONFIG_VIOS_PROXY_HOST && !ch->port)
+            loop_quiet(ch->fd, !c && !ch->owed_bytes);
     }
     if (!c || c->fd < 0)
         return;

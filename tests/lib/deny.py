@@ -7,7 +7,8 @@ import struct
 
 from vt import Skip
 
-NUMBERS = {'socket': 41, 'bind': 49, 'listen': 50, 'fcntl': 72, 'select': 23, 'accept4': 288}
+NUMBERS = {'socket': 41, 'bind': 49, 'listen': 50, 'fcntl': 72, 'accept4': 288,
+           'select': 270}  # as pselect6(), which every Linux has
 LOAD, JUMP_EQUAL, RETURN = 0x20, 0x15, 0x06
 ALLOW, FAIL = 0x7fff0000, 0x00050000
 PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, FILTER = 38, 22, 2
