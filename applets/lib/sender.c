@@ -32,14 +32,14 @@ static void read_ended(struct conn *c, bool failed) {
         conn_failed(c);
 }
 
-/* Reads the TCP side into a DATA frame at tx + at: the frame's length, 0 if there is nothing to send. guess: it may have nothing to say,
- * and its end can wait until select() tells of it. */
+/* Reads the TCP side into a DATA frame at tx + at: the frame's length, 0 if there is nothing to send. guess: select() has not told of it.
+ * Then its end can wait until that is so; an error cannot, since the kernel gives it only once. */
 static size_t read_local(struct conn *c, size_t at, bool guess) {
     ssize_t n = read(c->fd, c->tx + at + FRAME_HEADER, DATA_MAX - at);
     struct frame f = {FRAME_DATA, c->link.tokens, (unsigned)n};
 
     if (n <= 0) {
-        if (!guess)
+        if (n || !guess)
             read_ended(c, n < 0);
         return 0;
     }
@@ -115,5 +115,5 @@ bool sender_guess(struct conn *c) {
 
     if (n)
         channel_write(c->channel, c->tx, n);
-    return n;
+    return n || c->todo;
 }

@@ -14,7 +14,8 @@ bool sender_may_read(const struct conn *c);
 /* The TCP side is readable: carries what it sends to the channel, at most this many buffers. */
 void sender_read(struct conn *c, int turns);
 
-/* Perhaps the TCP side has sent something, though select() has not told yet: carries one buffer. True if there was any. */
+/* Perhaps the TCP side has sent something, though select() has not told yet: carries one buffer. True if there is anything to
+ * be done now. */
 bool sender_guess(struct conn *c);
 
 #endif

@@ -763,6 +763,8 @@ static void check_pair(const struct session *s, const struct app *a) {
 
     if (a->sink.id && s->sink.id && (a->sink.id != s->id || s->sink.id != a->id))
         sim_fail("session %u carries app %u, but app %u has session %u", s->id, s->sink.id, a->id, a->sink.id);
+    if (a->end == APP_RESET && s->got_eos)
+        sim_fail("session %u got the end of stream of app %u, which was reset", s->id, a->id);
     if (s->lost || !s->opened || !patient || !polite)
         return;
     if (s->plan == PLAN_RESET && s->sent_reset && !s->got_reset && a->f->out.total != s->sent)

@@ -32,6 +32,7 @@ static struct sim_file *by_fd[FD_SETSIZE + 8];
 static fd_set watched_read, watched_write;
 static struct sim_file *signals;
 static int signal_number;
+static bool io_signal;     /* SIGIO is pending */
 static bool progress;      /* since the last select() */
 static unsigned idle_rounds, round_calls, rounds = 1;
 
@@ -84,6 +85,7 @@ void sim_start(const struct sim_world *w, unsigned long long seed) {
     memset(by_fd, 0, sizeof by_fd);
     signals = NULL;
     signal_number = 0;
+    io_signal = false;
     progress = true;
     idle_rounds = 0;
     now_us = (now_us / 100000000 + 1) * 100000000 + 1000000; /* long after whatever was before */
@@ -132,12 +134,12 @@ unsigned sim_open_files(void) {
 }
 
 bool sim_watches(const struct sim_file *f, bool write) {
-    return f->fd >= 0 && f->fd < FD_SETSIZE && FD_ISSET(f->fd, write ? &watched_write : &watched_read);
+    return f->fd >= 0 && f->fd < FD_SETSIZE && (FD_ISSET(f->fd, write ? &watched_write : &watched_read) || (f->async && !write));
 }
 
 bool sim_readable(const struct sim_file *f) {
     if (f->kind == SIM_SIGNALS)
-        return signal_number;
+        return signal_number || io_signal;
     if (f->kind == SIM_LISTENER)
         return world->has_client();
     if (f->kind == SIM_PORT)
@@ -243,6 +245,9 @@ static ssize_t do_read(struct sim_file *f, void *p, size_t n) {
         return fault(EINTR);
     if (port && f->unplugged)
         return told(f, ENODEV);
+    if (f->in_reset && f->reset_told)
+        return told(f, 0); /* as Linux: the error only once, then an end */
+    f->reset_told = f->in_reset;
     if (f->error || f->in_reset)
         return told(f, f->error ? f->error : ECONNRESET);
     if (f->in.n && sim_chance(sim_faults.eagain))
@@ -284,19 +289,24 @@ static ssize_t do_write(struct sim_file *f, const void *p, size_t n) {
         return -1;
     }
     progress = true;
-    return sim_put(&f->out, p, shorten(port && n > PORT_WRITE ? PORT_WRITE : (unsigned)n));
+    n = sim_put(&f->out, p, shorten(port && n > PORT_WRITE ? PORT_WRITE : (unsigned)n));
+    for (unsigned i = sim_random(4); i && world->act && world->act(); i--)
+        continue; /* on one processor the others run before write() returns */
+    return (ssize_t)n;
 }
 
 static ssize_t read_signal(struct signalfd_siginfo *info, size_t n) {
-    if (!signal_number) {
+    if (!signal_number && !io_signal) {
         errno = EAGAIN;
         return -1;
     }
     if (n < sizeof *info)
         sim_fail("a signal read into %zu bytes", n);
     memset(info, 0, sizeof *info);
-    info->ssi_signo = (unsigned)signal_number;
-    signal_number = 0;
+    info->ssi_signo = (unsigned)(io_signal ? SIGIO : signal_number);
+    if (!io_signal)
+        signal_number = 0;
+    io_signal = false;
     progress = true;
     return sizeof *info;
 }
@@ -564,6 +574,31 @@ enum { CLOCK_GETTIME = SYS_clock_gettime64 };
 enum { CLOCK_GETTIME = SYS_clock_gettime };
 #endif
 
+/* What SIGIO tells of: bytes that came, and ends. */
+static unsigned long long news_of(const struct sim_file *f) {
+    return f->in.total << 5 | f->in_end << 4 | f->in_reset << 3 | f->attached << 2 | f->unplugged << 1 | f->deaf;
+}
+
+static void tell_by_signal(void) {
+    for (unsigned i = 0; i < file_count; i++)
+        if (files[i].async && files[i].fd >= 0 && files[i].told != news_of(&files[i])) {
+            files[i].told = news_of(&files[i]);
+            io_signal = true;
+        }
+}
+
+static long do_fcntl(struct sim_file *f, long command, long value) {
+    if (command == F_GETFL)
+        return O_NONBLOCK;
+    if (command == F_SETFL && !(value & O_NONBLOCK))
+        sim_fail("F_SETFL that makes it block");
+    if (command == F_SETFL) {
+        f->async = value & O_ASYNC;
+        f->told = news_of(f);
+    }
+    return 0;
+}
+
 /* The clock and fcntl() are asked for by their numbers. With six arguments instead of "...": the sanitizers do not like to see absent
  * ones read. */
 long __real_syscall(long number, long a, long b, long c, long d, long e, long f);
@@ -572,7 +607,7 @@ long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f)
     long long *t = (long long *)b;
 
     if (world && number == SYS_fcntl && file_of((int)a, "fcntl"))
-        return b == F_GETFL ? O_NONBLOCK : 0;
+        return do_fcntl(by_fd[a], b, c);
     if (!world || number != CLOCK_GETTIME || a != CLOCK_MONOTONIC_COARSE)
         return __real_syscall(number, a, b, c, d, e, f);
     t[0] = now_us / 1000000;
@@ -611,7 +646,7 @@ static int fill(int count, fd_set *r, fd_set *w, enum fill how) {
 
     for (int fd = 0; fd < count; fd++) {
         bool want_read = FD_ISSET(fd, r), want_write = FD_ISSET(fd, w), is_read, is_write;
-        const struct sim_file *f = by_fd[fd];
+        struct sim_file *f = by_fd[fd];
 
         FD_CLR(fd, r);
         FD_CLR(fd, w);
@@ -625,6 +660,7 @@ static int fill(int count, fd_set *r, fd_set *w, enum fill how) {
             is_write = false;
         if (how == ERRS && sim_chance(sim_faults.hide)) {
             is_read = is_write = false;
+            f->told = ~0ULL; /* it comes only now */
         } else if (how == ERRS && f->kind == SIM_STREAM && !f->pending && sim_chance(sim_faults.spurious)) {
             is_read |= want_read;
             is_write |= want_write;
@@ -704,12 +740,14 @@ int __wrap_sys_select(int count, fd_set *r, fd_set *w, long ms) {
     for (;;) {
         rr = *r;
         ww = *w;
+        tell_by_signal();
         n = fill(count, &rr, &ww, ERRS);
         if (!n && world->act())
             continue;
         if (!n) {
             rr = *r;
             ww = *w;
+            tell_by_signal();
             n = fill(count, &rr, &ww, limit < 0 ? EXACT : LOSES);
         }
         if (n || !pass_time(limit))
