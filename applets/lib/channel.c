@@ -156,11 +156,29 @@ static unsigned names_beside(const char *path) {
     return slash && !watch_list(directory, true, count_one, &n) ? n : ~0u;
 }
 
+/* QEMU keeps 32 pieces of news, of attaching and of going, until a guest has read them, and drops others: the guest would never hear of a
+ * host that is there. A guest with no more channels than FEW can be told of all at once, even after a host that has just died. */
+enum { FEW = 8 };
+
+/* The channels of other guests are opened little by little: the first ones when the last host's going has been heard. True if this one
+ * must wait; then retry is set. */
+static bool waits_its_turn(struct channel *ch, const char *path, long long now) {
+    enum { FIRST = 200, NEXT = 25 /* ms */, BATCH = 16 };
+    size_t n = (size_t)(fmt_base(ch->name) - ch->name); /* of the guest's name and a slash */
+    unsigned before = 0;
+
+    if (ch->waited || !S_ISSOCK(file_mode(path, true)) || names_beside(path) <= FEW)
+        return false;
+    ch->waited = true;
+    for (unsigned i = 0; i < count; i++)
+        before += table[i].waited && table[i].retry && !strncmp(table[i].name, ch->name, n);
+    retry_at(ch, now + FIRST + before / BATCH * NEXT);
+    return true;
+}
+
 /* QEMU 7.2, when a client goes while it writes to it, may stop reading the guest's port for good: the next client hears nothing, but its
- * going mends that. So there is one before us; but not for a guest with many channels: QEMU drops the news of attaching
- * when more than 32 wait for the guest, and this makes three for each channel. */
+ * going mends that. So there is one before us, unless that is too much news. */
 static int attach(const char *path, const struct net_address *a) {
-    enum { FEW = 8 };
     bool pending;
     int fd = net_connect(a, &pending);
 
@@ -185,8 +203,11 @@ static int open_endpoint(const char *path, bool *port) {
 }
 
 int channel_open(struct channel *ch, const char *path, long long now) {
-    int fd = open_endpoint(path, &ch->port);
+    int fd;
 
+    if (CONFIG_VIOS_PROXY_HOST && waits_its_turn(ch, path, now))
+        return -1;
+    fd = open_endpoint(path, &ch->port);
     if (fd < 0)
         return failed(ch, "channel", now);
     if (set_nonblocking(ch, fd, now)) {

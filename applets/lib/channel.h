@@ -31,10 +31,11 @@ struct conn;
  * owed, owed_bytes: the part of a frame that is written but for these bytes. They stay valid until written or dropped.
  * stale: the tokens that were last answered by a RESET in LISTEN; answered: in this turn. conn: what it carries, or NULL.
  * junk: bytes without a connection, less what has been forgiven until junk_at; paused: too many, it is not read until retry.
+ * waited: (host) before it was first opened, since the guest has many.
  * used: the turn of its last connection, for least recently used. silent: the last SYN was not answered. */
 struct channel {
     int fd;
-    bool port, attached, aligned, broken, gone, silent, answered, complained, paused;
+    bool port, attached, aligned, broken, gone, silent, answered, complained, paused, waited;
     struct conn *conn;
     const unsigned char *owed;
     size_t owed_bytes;
@@ -73,7 +74,8 @@ unsigned channel_count(void);
 void channel_forget(struct channel *ch);
 
 /* Opens the character device, or connects to the unix socket, at path. 0, or -1 after a message (once for each failure in a row)
- * and with retry set, for a later try. */
+ * and with retry set, for a later try; without
+ * a message if it is only not yet its turn. */
 int channel_open(struct channel *ch, const char *path, long long now);
 
 /* When the first retry of all is due (0: none is wanted), and calls again(ch) for each that is. */
