@@ -20,7 +20,7 @@ enum { DRAIN_MAX = 5000 };
 /* One conn more than there may be connections: an idle channel can always be read, if only to refuse its SYN. */
 static MEMORY_BULK struct conn conns[CONN_MAX + 1];
 static MEMORY_BULK _Alignas(MEMORY_PAGE) unsigned char tx_buffers[CONN_MAX + 1][CONFIG_BUFFER_SIZE];
-static MEMORY_BULK _Alignas(MEMORY_PAGE) unsigned char rx_buffers[CONN_MAX + 1][CONFIG_BUFFER_SIZE];
+static MEMORY_BULK _Alignas(MEMORY_PAGE) unsigned char rx_buffers[CONN_MAX + 1][CONN_RX];
 
 static const struct conn_role *role;
 static unsigned spare; /* the slot behind those that connections may have */

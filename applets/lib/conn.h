@@ -13,9 +13,13 @@
 
 enum { CONN_TEXT = 255, CONN_CLIENT = 48 };
 
+/* Bytes read from a channel at once, and of a frame from a host, at most: the loopback takes the payload as one segment (of at most 65483
+ * bytes), so that the receiver is woken once for it. A frame from a guest may be longer, for the sake of its port's writes. */
+enum { CONN_RX = CONFIG_BUFFER_SIZE < 61440 ? CONFIG_BUFFER_SIZE : 61440 };
+
 /* channel: NULL in a free slot. fd: the TCP side, -1 when there is none (any more). connecting: fd's connect is pending.
  * todo: LINK_SEND_* that are not yet written, nor owed by the channel. filler: bytes of filler to write before the SYN.
- * rx[head..tail) is for the TCP side, rx[raw..filled) not yet looked at; 0 <= head <= tail <= raw <= filled <= BUFFER_SIZE.
+ * rx[head..tail) is for the TCP side, rx[raw..filled) not yet looked at; 0 <= head <= tail <= raw <= filled <= CONN_RX.
  * frame, frame_left, text, text_bytes: a SYN, SYNACK or RESET whose payload is still coming (frame_left > 0).
  * shut_due: shutdown(SHUT_WR) when the payload is delivered; shut: done.
  * deadline: when link_patience() is over, 0: never. since, begun: (guest) when the client came, and to this
@@ -26,7 +30,7 @@ enum { CONN_TEXT = 255, CONN_CLIENT = 48 };
  * spent: (host) a connect was made in this turn. */
 struct conn {
     struct channel *channel;
-    unsigned char *tx, *rx; /* CONFIG_BUFFER_SIZE bytes each */
+    unsigned char *tx, *rx; /* CONFIG_BUFFER_SIZE and CONN_RX bytes */
     struct link link;
     int fd;
     bool connecting, shut_due, shut, slow, greeted, suspect, spent, moved;

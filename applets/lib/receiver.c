@@ -139,5 +139,5 @@ bool receiver_may_read(const struct channel *ch) {
         return false;
     if (!c)
         return !ch->owed_bytes;
-    return may_parse(c) && c->filled + CHANNEL_ROOM(ch) <= CONFIG_BUFFER_SIZE;
+    return may_parse(c) && c->filled + CHANNEL_ROOM(ch) <= CONN_RX;
 }

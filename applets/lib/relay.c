@@ -141,7 +141,7 @@ static void settle(struct channel *ch) {
 
 static void read_channel(struct channel *ch) {
     struct conn *c = ch->conn ? ch->conn : conn_borrow(ch);
-    size_t n, room = CONFIG_BUFFER_SIZE - c->filled;
+    size_t n, room = CONN_RX - c->filled;
     enum channel_result result;
 
     if (c->link.state == LINK_IDLE && room > IDLE_READ)
@@ -166,7 +166,7 @@ static void read_on(struct channel *ch) {
 
         read_channel(ch);
         c = ch->conn;
-        full = c && c->filled + CHANNEL_ROOM(ch) > CONFIG_BUFFER_SIZE;
+        full = c && c->filled + CHANNEL_ROOM(ch) > CONN_RX;
         settle(ch);
         full = full && ch->conn == c && c->link.state == LINK_ESTABLISHED && !c->filled && receiver_may_read(ch);
     }

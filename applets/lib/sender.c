@@ -6,10 +6,11 @@
 
 #include "fmt.h"
 
-#define DATA_MAX (CONFIG_BUFFER_SIZE - FRAME_HEADER)
-
 _Static_assert(CONFIG_BUFFER_SIZE >= 2 * FRAME_HEADER + CONN_TEXT, "a control frame must fit into a buffer");
-_Static_assert((int)DATA_MAX <= (int)FRAME_PAYLOAD_MAX, "a buffer's payload must fit into a frame");
+_Static_assert(CONFIG_BUFFER_SIZE <= FRAME_HEADER + FRAME_PAYLOAD_MAX, "a buffer's payload must fit into a frame");
+
+/* The longest DATA frame that is sent. */
+static size_t longest(const struct conn *c) { return c->link.role == LINK_GUEST ? CONFIG_BUFFER_SIZE : CONN_RX; }
 
 static size_t encode(struct conn *c, unsigned char *p, enum frame_ctrl ctrl, const char *text) {
     size_t n = fmt_length(text, CONN_TEXT);
@@ -35,7 +36,7 @@ static void read_ended(struct conn *c, bool failed) {
 /* Reads the TCP side into a DATA frame at tx + at: the frame's length, 0 if there is nothing to send. guess: select() has not told of it.
  * Then its end can wait until that is so; an error cannot, since the kernel gives it only once. */
 static size_t read_local(struct conn *c, size_t at, bool guess) {
-    ssize_t n = read(c->fd, c->tx + at + FRAME_HEADER, DATA_MAX - at);
+    ssize_t n = read(c->fd, c->tx + at + FRAME_HEADER, longest(c) - FRAME_HEADER - at);
     struct frame f = {FRAME_DATA, c->link.tokens, (unsigned)n};
 
     if (n <= 0) {
@@ -102,9 +103,9 @@ bool sender_may_read(const struct conn *c) {
 }
 
 void sender_read(struct conn *c, int turns) {
-    size_t n = CONFIG_BUFFER_SIZE;
+    size_t n = longest(c);
 
-    for (int i = 0; i < turns && n == CONFIG_BUFFER_SIZE && sender_may_read(c); i++) {
+    for (int i = 0; i < turns && n == longest(c) && sender_may_read(c); i++) {
         n = read_local(c, 0, false);
         channel_write(c->channel, c->tx, n);
     }

@@ -21,7 +21,6 @@
  *   load start ROUNDS COMMAND...     median us from fork to COMMAND's newline on descriptor 3; then kills it
  *   load count PID COMMAND...        runs COMMAND, prints the system calls of PID meanwhile, and those of the most common kinds
  *   load cpu PID COMMAND...          runs COMMAND, prints the CPU time that PID took meanwhile, in us
- *   load scan COUNT ROUNDS           CPU time, us, of a write(), a select() that waits for COUNT sockets, and a read()
  *
  * A client asks for each piece of work with a struct request. */
 #include <arpa/inet.h>
@@ -576,36 +575,6 @@ static double ran(const char *pid) {
     return ns;
 }
 
-static int scan(int count, int rounds) {
-    struct timespec t;
-    fd_set all, r;
-    int top = 0, p[2], go[2];
-    char c = 0;
-    FD_ZERO(&all);
-    if (pipe(go))
-        die("pipe");
-    for (int i = 0; i < count; i++) {
-        if (socketpair(AF_UNIX, SOCK_STREAM, 0, p) || p[1] >= FD_SETSIZE)
-            die("socketpair");
-        FD_SET(p[0], &all);
-        top = p[0] + 1;
-    }
-    if (!fork()) {
-        close(go[1]);
-        while (!get(go[0], &c, 1) && !put(p[1], &c, 1))
-            ;
-        _exit(0);
-    }
-    for (int i = 0; i < rounds; i++) {
-        r = all;
-        if (put(go[1], &c, 1) || select(top, &r, 0, 0, 0) != 1 || get(p[0], &c, 1))
-            die("select");
-    }
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    printf("cpu %.2f\n", ((double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3) / rounds);
-    return 0;
-}
-
 static int cpu(const char *pid, char **argv) {
     double before = ran(pid);
     int bad = status_of(spawn(argv, -1));
@@ -632,8 +601,6 @@ int main(int argc, char **argv) {
         return idle(argv + 2);
     if (!strcmp(verb, "flood") && more)
         return flood(argv[2], argv[3]);
-    if (!strcmp(verb, "scan") && more)
-        return scan(atoi(argv[2]), atoi(argv[3]));
     if (!strcmp(verb, "move") && argc > 4) {
         wish = (struct request){.up = strtoull(argv[3], 0, 0), .down = strtoull(argv[4], 0, 0)};
         return move(argv[2], argc > 5 ? atoi(argv[5]) : 1);
