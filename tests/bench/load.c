@@ -20,7 +20,6 @@
  * Others:
  *   load start ROUNDS COMMAND...     median us from fork to COMMAND's newline on descriptor 3; then kills it
  *   load count PID COMMAND...        runs COMMAND, prints the system calls of PID meanwhile, and those of the most common kinds
- *   load cpu PID COMMAND...          runs COMMAND, prints the CPU time that PID took meanwhile, in us
  *
  * A client asks for each piece of work with a struct request. */
 #include <arpa/inet.h>
@@ -562,26 +561,6 @@ static int count(pid_t pid, char **argv) {
     return bad;
 }
 
-/* ns that the process has run. */
-static double ran(const char *pid) {
-    char path[64];
-    double ns = 0;
-    FILE *f;
-    snprintf(path, sizeof path, "/proc/%s/schedstat", pid);
-    f = fopen(path, "r");
-    if (!f || fscanf(f, "%lf", &ns) != 1)
-        die(path);
-    fclose(f);
-    return ns;
-}
-
-static int cpu(const char *pid, char **argv) {
-    double before = ran(pid);
-    int bad = status_of(spawn(argv, -1));
-    printf("cpu %.0f\n", (ran(pid) - before) / 1e3);
-    return bad;
-}
-
 int main(int argc, char **argv) {
     const char *verb = argc > 2 ? argv[1] : "";
     int more = argc > 3;
@@ -615,8 +594,6 @@ int main(int argc, char **argv) {
         return start(atoi(argv[2]), argv + 3);
     if (!strcmp(verb, "count") && more)
         return count(atoi(argv[2]), argv + 3);
-    if (!strcmp(verb, "cpu") && more)
-        return cpu(argv[2], argv + 3);
     fprintf(stderr, "load: see its source\n");
     return 1;
 }
