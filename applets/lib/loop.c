@@ -124,7 +124,8 @@ void loop_signals(void) {
 
 enum { WORD = 8 * sizeof(long) }; /* bits of one */
 
-static void choose(void) {
+/* What this round asks select() about. */
+static void fill_sets(void) {
     for (int i = 0; i * WORD < top; i++) {
         unsigned long hidden = CONFIG_VIOS_PROXY_HOST && !look_at_all ? (unsigned long)quiet.fds_bits[i] : 0;
 
@@ -156,7 +157,7 @@ bool loop_wait(long ms) {
     int n;
 
     loop_close_now();
-    choose();
+    fill_sets();
     if (resting)
         memory_trim(); /* here, since what layout.ld keeps is what runs from now on */
     resting = false;
