@@ -18,8 +18,6 @@ enum { IDLE_READ = 4096 };
 enum { GREETED = CONFIG_MOVE_TIMEOUT / 4 };
 /* Milliseconds between two looks at what a TCP peer has not yet taken, before a RST. */
 enum { DRAIN_AGAIN = 20 };
-/* An answer of at most so many bytes is likely to be followed by the next question. */
-enum { SHORT = 16384 };
 /* Buffers that a connection may move one way before it is another one's turn. */
 enum { TURNS = 4 };
 
@@ -172,16 +170,6 @@ static void read_on(struct channel *ch) {
     }
 }
 
-/* A guest often has one processor: then the client has run while it was given a short answer, and has most likely asked on. That saves
- * every second select() of an exchange of short messages. */
-static void answered(struct channel *ch, unsigned long long before) {
-    struct conn *c = ch->conn;
-    unsigned long long n = ch->received - before;
-
-    if (c && c->link.role == LINK_GUEST && n && n <= SHORT && !c->filled && sender_guess(c))
-        settle(ch);
-}
-
 static void on_channel(void *arg, unsigned ready) {
     struct channel *ch = arg;
     unsigned long long before = ch->received;
@@ -190,7 +178,8 @@ static void on_channel(void *arg, unsigned ready) {
         channel_attached(ch);
     if ((ready & LOOP_READ) && receiver_may_read(ch)) {
         read_on(ch);
-        answered(ch, before);
+        if (ch->conn && sender_guess(ch->conn, ch->received - before))
+            settle(ch);
         return;
     }
     if (!ch->conn)

@@ -9,6 +9,9 @@
 _Static_assert(CONFIG_BUFFER_SIZE >= 2 * FRAME_HEADER + CONN_TEXT, "a control frame must fit into a buffer");
 _Static_assert(CONFIG_BUFFER_SIZE <= FRAME_HEADER + FRAME_PAYLOAD_MAX, "a buffer's payload must fit into a frame");
 
+/* An answer of at most so many bytes is likely to be followed by the next question. */
+enum { SHORT = 16384 };
+
 /* The longest DATA frame that is sent. */
 static size_t longest(const struct conn *c) { return c->link.role == LINK_GUEST ? CONFIG_BUFFER_SIZE : CONN_RX; }
 
@@ -111,10 +114,12 @@ void sender_read(struct conn *c, int turns) {
     }
 }
 
-bool sender_guess(struct conn *c) {
-    size_t n = sender_may_read(c) ? read_local(c, 0, true) : 0;
+bool sender_guess(struct conn *c, unsigned long long n) {
+    size_t length = 0;
 
-    if (n)
-        channel_write(c->channel, c->tx, n);
-    return n || c->todo;
+    if (c->link.role == LINK_GUEST && n && n <= SHORT && !c->filled && sender_may_read(c))
+        length = read_local(c, 0, true);
+    if (length)
+        channel_write(c->channel, c->tx, length);
+    return length || c->todo;
 }
