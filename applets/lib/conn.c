@@ -95,7 +95,7 @@ void conn_recycle(struct conn *c) {
     }
     c->link = (struct link){.role = (unsigned char)role->role};
     c->deadline = c->draining = 0;
-    c->connecting = c->shut_due = c->shut = c->slow = c->greeted = c->suspect = false;
+    c->connecting = c->shut_due = c->shut = c->slow = c->greeted = c->suspect = c->retrying = false;
     if (role->role == LINK_GUEST)
         c->channel->decoder = (struct frame_decoder){0};
 }
@@ -149,6 +149,7 @@ void conn_apply(struct conn *c, unsigned actions) {
     }
     if (actions & LINK_CONNECT) {
         c->spent = true;
+        c->retrying = false;
         c->channel->junk += CHANNEL_SYN;
         role->connect(c);
     }

@@ -27,13 +27,13 @@ enum { CONN_RX = CONFIG_BUFFER_SIZE < 61440 ? CONFIG_BUFFER_SIZE : 61440 };
  * slow: (guest) the time after which the client may be moved is over. greeted: a host has attached
  * since the SYN, which may not have reached it. suspect: the last look found the port's host absent.
  * draining: the RST that ends the connection waits until then for the TCP peer, 0: it does not.
- * spent: (host) a connect was made in this turn. */
+ * spent: (host) a connect was made in this turn. retrying: the service could not take it yet; begun: when the first was made. */
 struct conn {
     struct channel *channel;
     unsigned char *tx, *rx; /* CONFIG_BUFFER_SIZE and CONN_RX bytes */
     struct link link;
     int fd;
-    bool connecting, shut_due, shut, slow, greeted, suspect, spent, moved;
+    bool connecting, shut_due, shut, slow, greeted, suspect, spent, retrying, moved;
     unsigned todo, filler;
     unsigned head, tail, raw, filled;
     struct frame frame;
@@ -43,9 +43,10 @@ struct conn {
     char client[CONN_CLIENT];
 };
 
-/* What the two ends do differently. connect: (host) begin to connect to the service; ends in relay_connecting() or
- * relay_refused(). refused: (host) the pending connect has failed with this errno; ends in relay_refused(). changed: this channel has become free, or its host has come or gone. lost: its fd is closed now, and it carries
- * nothing. slow: (guest) this client has waited CONFIG_MOVE_TIMEOUT for an answer. */
+/* What the two ends do differently. connect: (host) begin to connect to the service, or once more (retrying); ends in relay_connecting(),
+ * relay_refused() or retrying. refused: (host) the connect that was pending has failed with this errno; ends in relay_refused(). changed: this
+ * channel has become free, or its host has come or gone. lost: its fd is closed now, and it carries nothing. slow: (guest) this client has
+ * waited CONFIG_MOVE_TIMEOUT for an answer. */
 struct conn_role {
     enum link_role role;
     void (*connect)(struct conn *c);

@@ -18,26 +18,35 @@ static unsigned guest_limit;
 static void on_refused(struct conn *c, int reason) {
     char why[CONN_TEXT];
 
-    fmt_print(why, sizeof why, "service %s: %s", service->text, error_text(reason));
+    fmt_print(why, sizeof why, "service %s: %s", service->text, reason == EAGAIN ? "its backlog is full" : error_text(reason));
     relay_refused(c, why);
 }
 
 /* The bytes of a channel's name that tell its guest: "guest/", or all of it and its NUL for a channel right below the root. */
 static size_t guest_prefix(const char *name) { return (size_t)(fmt_find(name, '/') - name) + 1; }
 
-static void connect_service(struct conn *c) {
+static bool over_limit(struct conn *c) {
     const char *name = c->channel->name;
     char why[64];
-    bool pending;
+
+    if (!CONFIG_FEATURE_GUEST_LIMIT || !guest_limit || conn_count(name, guest_prefix(name)) <= guest_limit)
+        return false;
+    fmt_print(why, sizeof why, "limit of %u connections for this guest", guest_limit);
+    relay_refused(c, why);
+    return true;
+}
+
+static void connect_service(struct conn *c) {
+    bool pending, first = !c->retrying;
     int fd;
 
-    fmt_print(c->client, sizeof c->client, "%s", service->text);
-    c->channel->connections++;
-    if (CONFIG_FEATURE_GUEST_LIMIT && guest_limit && conn_count(name, guest_prefix(name)) > guest_limit) {
-        fmt_print(why, sizeof why, "limit of %u connections for this guest", guest_limit);
-        relay_refused(c, why);
-        return;
+    if (first) {
+        fmt_print(c->client, sizeof c->client, "%s", service->text);
+        c->channel->connections++;
+        c->begun = loop_now();
     }
+    if (first && over_limit(c))
+        return;
     fd = net_connect(service, &pending);
     if (fd < 0 && errno == EMFILE && loop_close_now())
         fd = net_connect(service, &pending);
@@ -46,10 +55,11 @@ static void connect_service(struct conn *c) {
         fd = -1;
         errno = EMFILE;
     }
-    if (fd < 0)
-        on_refused(c, errno);
-    else
+    c->retrying = fd < 0 && errno == EAGAIN; /* a unix socket's backlog is full */
+    if (fd >= 0)
         relay_connecting(c, fd, pending);
+    else if (!c->retrying)
+        on_refused(c, errno);
 }
 
 /* A guest that kept a connection across a restart of this host learns it now. Host rule 2. */

@@ -18,6 +18,8 @@ enum { IDLE_READ = 4096 };
 enum { GREETED = CONFIG_MOVE_TIMEOUT / 4 };
 /* Milliseconds between two looks at what a TCP peer has not yet taken, before a RST. */
 enum { DRAIN_AGAIN = 20 };
+/* Milliseconds between two tries to connect to a service that cannot take it yet. */
+enum { CONNECT_AGAIN = 20 };
 /* Buffers that a connection may move one way before it is another one's turn. */
 enum { TURNS = 4 };
 
@@ -46,6 +48,8 @@ static void set_deadline(struct conn *c) {
         patience = CONFIG_HANDSHAKE_TIMEOUT * 1000L;
     if (c->draining)
         c->deadline = loop_now() + DRAIN_AGAIN;
+    else if (CONFIG_VIOS_PROXY_HOST && c->retrying && c->link.state == LINK_CONNECTING)
+        c->deadline = loop_now() + CONNECT_AGAIN;
     else if (c->greeted && c->link.state == LINK_SYN_SENT)
         c->deadline = loop_now() + GREETED;
     else if (c->link.state == LINK_SYN_SENT)
@@ -326,6 +330,13 @@ static void syn_again(struct conn *c) {
     settle(c->channel);
 }
 
+static void still_connecting(struct conn *c) {
+    if (c->retrying && loop_now() - c->begun < CONFIG_CONNECT_TIMEOUT * 1000L)
+        role->connect(c);
+    else
+        role->refused(c, c->retrying ? EAGAIN : ETIMEDOUT);
+}
+
 static void expire(struct conn *c) {
     struct channel *ch = c->channel;
 
@@ -346,7 +357,7 @@ static void expire(struct conn *c) {
     else if (c->link.state == LINK_IDLE)
         c->frame_left = 0;
     else if (CONFIG_VIOS_PROXY_HOST && c->link.state == LINK_CONNECTING)
-        role->refused(c, ETIMEDOUT);
+        still_connecting(c);
     else
         conn_apply(c, link_event(&c->link, LINK_TIMEOUT, NULL));
     settle(ch);

@@ -210,3 +210,30 @@ class HangingService:
             self.t.defer(s.close)
             s.setblocking(False)
             s.connect_ex(self.listener.getsockname())
+
+
+class BusyService:
+    """A unix socket whose backlog is full, so that connects to it fail with EAGAIN; after serve() it echoes to those that come."""
+
+    def __init__(self, t, path):
+        self.listener, self.t, self.fillers = socket.socket(socket.AF_UNIX), t, []
+        self.listener.bind(str(path))
+        self.listener.listen(0)
+        t.defer(self.listener.close)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                s = socket.socket(socket.AF_UNIX)
+                t.defer(s.close)
+                s.setblocking(False)
+                s.connect(str(path))
+                self.fillers.append(s)
+
+    def serve(self):
+        for s in self.fillers:
+            self.listener.accept()[0].close()
+        return Worker(self._serve)
+
+    def _serve(self):
+        conn, _ = self.listener.accept()
+        with patient(conn), contextlib.suppress(OSError):
+            echo(conn)
