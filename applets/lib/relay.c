@@ -19,7 +19,7 @@ enum { GREETED = CONFIG_MOVE_TIMEOUT / 4 };
 /* Milliseconds between two looks at what a TCP peer has not yet taken, before a RST. */
 enum { DRAIN_AGAIN = 20 };
 /* Milliseconds between two tries to connect to a service that cannot take it yet. */
-enum { CONNECT_AGAIN = 20 };
+enum { CONNECT_AGAIN = 50 };
 /* Buffers that a connection may move one way before it is another one's turn. */
 enum { TURNS = 4 };
 
