@@ -160,6 +160,9 @@ static int watch_above(void) {
     return wd;
 }
 
+/* Nothing would ever be seen again. */
+static bool blind(void) { return directories[0].wd < 0 && ancestor < 0; }
+
 /* Watches the root, or what there is of the way to it; twice, for what is made meanwhile. */
 static void enter_root(void) {
     int above = -1;
@@ -194,6 +197,8 @@ static void leave_root(void) {
         leave(i);
     tell("", false);
     enter_root();
+    if (blind())
+        log_msg(LOG_ERROR, "cannot watch %s: %m", root);
 }
 
 static void on_name(unsigned at, const char *base, bool there) {
@@ -264,10 +269,11 @@ void watch_start(const char *path, bool nested, watch_fn *fn) {
     count = 1;
     directories[0].wd = -1;
     inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    if (inotify < 0)
-        log_fatal("cannot watch %s: %m", path);
     loop_watch(inotify, LOOP_READ, on_inotify, NULL);
-    enter_root();
+    if (inotify >= 0)
+        enter_root();
+    if (blind())
+        log_fatal("cannot watch %s: %m", path);
 }
 
 void watch_name(const char *name) {
