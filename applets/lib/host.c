@@ -15,13 +15,6 @@
 static const struct net_address *service;
 static unsigned guest_limit;
 
-static void on_refused(struct conn *c, int reason) {
-    char why[CONN_TEXT];
-
-    fmt_print(why, sizeof why, "service %s: %s", service->text, reason == EAGAIN ? "its backlog is full" : error_text(reason));
-    relay_refused(c, why);
-}
-
 /* The bytes of a channel's name that tell its guest: "guest/", or all of it and its NUL for a channel right below the root. */
 static size_t guest_prefix(const char *name) { return (size_t)(fmt_find(name, '/') - name) + 1; }
 
@@ -34,6 +27,13 @@ static bool over_limit(struct conn *c) {
     fmt_print(why, sizeof why, "limit of %u connections for this guest", guest_limit);
     relay_refused(c, why);
     return true;
+}
+
+static void refuse(struct conn *c, int reason) {
+    char why[CONN_TEXT];
+
+    fmt_print(why, sizeof why, "service %s: %s", service->text, reason == EAGAIN ? "its backlog is full" : error_text(reason));
+    relay_refused(c, why);
 }
 
 static void connect_service(struct conn *c) {
@@ -59,7 +59,16 @@ static void connect_service(struct conn *c) {
     if (fd >= 0)
         relay_connecting(c, fd, pending);
     else if (!c->retrying)
-        on_refused(c, errno);
+        refuse(c, errno);
+}
+
+static void on_refused(struct conn *c, int reason) {
+    if (!c->retrying)
+        refuse(c, reason);
+    else if (loop_now() - c->begun < CONFIG_CONNECT_TIMEOUT * 1000L)
+        connect_service(c);
+    else
+        refuse(c, EAGAIN);
 }
 
 /* A guest that kept a connection across a restart of this host learns it now. Host rule 2. */

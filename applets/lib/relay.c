@@ -330,13 +330,6 @@ static void syn_again(struct conn *c) {
     settle(c->channel);
 }
 
-static void still_connecting(struct conn *c) {
-    if (c->retrying && loop_now() - c->begun < CONFIG_CONNECT_TIMEOUT * 1000L)
-        role->connect(c);
-    else
-        role->refused(c, c->retrying ? EAGAIN : ETIMEDOUT);
-}
-
 static void expire(struct conn *c) {
     struct channel *ch = c->channel;
 
@@ -357,7 +350,7 @@ static void expire(struct conn *c) {
     else if (c->link.state == LINK_IDLE)
         c->frame_left = 0;
     else if (CONFIG_VIOS_PROXY_HOST && c->link.state == LINK_CONNECTING)
-        still_connecting(c);
+        role->refused(c, ETIMEDOUT);
     else
         conn_apply(c, link_event(&c->link, LINK_TIMEOUT, NULL));
     settle(ch);
