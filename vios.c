@@ -12,6 +12,7 @@
 #include "applets/lib/file.h"
 #include "applets/lib/fmt.h"
 #include "applets/lib/log.h"
+#include "applets/lib/sys.h"
 
 #define PREFIX "vios-"
 
@@ -158,10 +159,22 @@ static int dispatch(int argc, char **argv) {
     return EXIT_FAILURE;
 }
 
+/* Nothing that is opened later must become the log's descriptor: the log would go to a guest, or to the service. */
+static void hold_standard_fds(void) {
+    int fd;
+
+    do
+        fd = sys_open("/", O_RDONLY); /* there is always one; it cannot be written to, as if it were closed */
+    while (fd >= 0 && fd < STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
+
 int main(int argc, char **argv) {
     const char *name = argc && *argv[0] ? fmt_base(argv[0]) : "vios";
     const struct applet *applet;
 
+    hold_standard_fds();
     if (*name == '-' || *name == '@') /* a login shell's name; what systemd keeps over switch-root */
         name++;
     applet = find(name);

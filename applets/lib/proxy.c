@@ -2,7 +2,9 @@
 #include "proxy.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "fmt.h"
@@ -32,8 +34,8 @@ void proxy_set_glob(const char *pattern) {
 
 void proxy_set_ready(const char *fd) {
     ready_fd = (int)fmt_number(fd, 0, 65535);
-    if (ready_fd < 0)
-        log_fatal("-f %s: not a file descriptor", fd);
+    if (ready_fd < 0 || syscall(SYS_fcntl, ready_fd, F_GETFD, 0) < 0)
+        log_fatal("-f %s: not an open file descriptor", fd);
 }
 
 bool proxy_has_globs(void) { return CONFIG_FEATURE_GLOB && glob_count; }
