@@ -94,7 +94,7 @@ void conn_recycle(struct conn *c) {
         c->channel->aligned = false;
     }
     c->link = (struct link){.role = (unsigned char)role->role};
-    c->deadline = c->draining = 0;
+    c->deadline = c->draining = c->error = 0;
     c->connecting = c->shut_due = c->shut = c->slow = c->greeted = c->suspect = c->retrying = false;
     if (role->role == LINK_GUEST)
         c->channel->decoder = (struct frame_decoder){0};
@@ -190,9 +190,13 @@ bool conn_deliver(struct conn *c) {
 
         if (n < 0 && conn_transient())
             return false;
-        if (n < 0) {
+        if (n < 0 && !link_reads_local(&c->link)) {
             conn_failed(c);
             return true;
+        }
+        if (n < 0) {
+            c->error = errno;
+            n = c->tail - c->head;
         }
         c->head += (unsigned)n;
         c->moved = true;

@@ -18,6 +18,7 @@ enum { CONN_TEXT = 255, CONN_CLIENT = 48 };
 enum { CONN_RX = CONFIG_BUFFER_SIZE < 61440 ? CONFIG_BUFFER_SIZE : 61440 };
 
 /* channel: NULL in a free slot. fd: the TCP side, -1 when there is none (any more). connecting: fd's connect is pending.
+ * error: (0: none) why the TCP side takes nothing more; what it has sent before that is still to be read.
  * todo: LINK_SEND_* that are not yet written, nor owed by the channel. filler: bytes of filler to write before the SYN.
  * rx[head..tail) is for the TCP side, rx[raw..filled) not yet looked at; 0 <= head <= tail <= raw <= filled <= CONN_RX.
  * frame, frame_left, text, text_bytes: a SYN, SYNACK or RESET whose payload is still coming (frame_left > 0).
@@ -32,7 +33,7 @@ struct conn {
     struct channel *channel;
     unsigned char *tx, *rx; /* CONFIG_BUFFER_SIZE and CONN_RX bytes */
     struct link link;
-    int fd;
+    int fd, error;
     bool connecting, shut_due, shut, slow, greeted, suspect, spent, retrying, moved;
     unsigned todo, filler;
     unsigned head, tail, raw, filled;

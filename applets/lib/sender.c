@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sender.h"
 
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -30,10 +31,14 @@ static const char *explanation(const struct conn *c) {
 
 /* The TCP side cannot be read any more. */
 static void read_ended(struct conn *c, bool failed) {
+    if (failed && conn_transient())
+        return;
     if (!failed)
-        conn_apply(c, link_event(&c->link, LINK_LOCAL_EOF, NULL));
-    else if (!conn_transient())
+        errno = c->error;
+    if (failed || c->error)
         conn_failed(c);
+    else
+        conn_apply(c, link_event(&c->link, LINK_LOCAL_EOF, NULL));
 }
 
 /* Reads the TCP side into a DATA frame at tx + at: the frame's length, 0 if there is nothing to send. guess: select() has not told of it.
