@@ -319,6 +319,8 @@ enum channel_result channel_flush(struct channel *ch) {
             continue;
         if (!done || (done < 0 && errno == EAGAIN))
             return CHANNEL_BLOCKED;
+        if (CONFIG_VIOS_PROXY_HOST && done < 0 && errno == EPIPE)
+            done = (ssize_t)ch->owed_bytes; /* QEMU has gone; what it has handed over is still to be read, and then its end */
         if (done < 0)
             return lost(ch);
         ch->owed += done;
