@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "error.h"
+#include "file.h"
 #include "fmt.h"
 #include "log.h"
 #include "loop.h"
@@ -85,6 +87,14 @@ static void on_changed(struct channel *ch) {
 
 static bool is_wanted(const char *name) { return !proxy_has_globs() || proxy_glob(name); }
 
+/* What was a socket when its name was seen may be a symbolic link by now, which would lead out of the directory. */
+static const char *path_of(const char *name) {
+    const char *path = watch_path(name);
+    int mode = file_mode(path, false);
+
+    return mode < 0 || S_ISSOCK(mode) ? path : NULL;
+}
+
 static void tell_again(const char *name) {
     if (name)
         watch_name(name);
@@ -95,7 +105,7 @@ static void tell_again(const char *name) {
 int host_run(const struct proxy_setup *setup, unsigned limit) {
     static const struct conn_role role = {LINK_HOST, connect_service, on_refused, on_changed, proxy_lost, NULL};
     static const struct proxy_names names = {
-        CONFIG_HOST_CHANNELS, "HOST_CHANNELS", is_wanted, watch_path, tell_again, greet,
+        CONFIG_HOST_CHANNELS, "HOST_CHANNELS", is_wanted, path_of, tell_again, greet,
     };
 
     service = &setup->service;
