@@ -17,7 +17,8 @@
 #include "memory.h"
 #include "sys.h"
 
-enum { MASK = IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR };
+/* IN_ATTRIB: what may not be read yet may be later. */
+enum { MASK = IN_CREATE | IN_MOVED_TO | IN_ATTRIB | IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR };
 enum { DIRECTORIES = 1 + (CONFIG_VIOS_PROXY_HOST ? CONFIG_HOST_CHANNELS : 0) };
 
 /* The root is directories[0], with the empty name. wd: -1 for a free slot, or while the root is missing. ancestor: the watch on the
@@ -32,6 +33,7 @@ static int inotify = -1, ancestor = -1;
 static const char *root;
 static bool subdirectories;
 static watch_fn *tell;
+static struct log_limit left_alone; /* whoever owns a directory could repeat it at will */
 static bool left_out, freed; /* a directory found no slot; a slot has become free */
 
 /* Only the host proxy has directories in its root. */
@@ -119,7 +121,7 @@ static void consider(const char *base, void *arg) {
     if (*base == '.') /* udev makes a link under such a name, then renames it */
         return;
     if (strlen(parent) + 1 + strlen(base) >= CHANNEL_NAME) {
-        log_msg(LOG_WARN, "channel %s%s%s: a name of more than %d bytes is left out", parent, *parent ? "/" : "", base,
+        log_limited(&left_alone, loop_now(), LOG_WARN, "channel %s%s%s: a name of more than %d bytes is left out", parent, *parent ? "/" : "", base,
                 CHANNEL_NAME - 1);
         return;
     }
@@ -139,7 +141,7 @@ static void enter(unsigned at) {
 
     d->wd = inotify_add_watch(inotify, watch_path(d->name), MASK | (NESTED && at ? IN_DONT_FOLLOW : 0));
     if (d->wd < 0 && at)
-        log_msg(LOG_ERROR, "cannot watch %s: %m", watch_path(d->name));
+        log_limited(&left_alone, loop_now(), LOG_ERROR, "cannot watch %s: %m", watch_path(d->name));
     if (d->wd >= 0 && watch_list(watch_path(d->name), at == 0, consider, d))
         log_msg(LOG_ERROR, "cannot read %s: %m", watch_path(d->name));
 }
@@ -231,10 +233,10 @@ static void on_event(const struct inotify_event *e) {
         return;
     }
     for (unsigned i = 0; i < count; i++) {
-        if (directories[i].wd != e->wd)
+        if (directories[i].wd != e->wd || (!e->len && (e->mask & IN_ATTRIB)))
             continue;
         if (e->len)
-            on_name(i, e->name, e->mask & (IN_CREATE | IN_MOVED_TO));
+            on_name(i, e->name, e->mask & (IN_CREATE | IN_MOVED_TO | IN_ATTRIB));
         else if (i == 0)
             leave_root();
         else

@@ -242,6 +242,14 @@ class Test:
         """From here on a copy of the binary: of pages that processes of other tests share, only a part would count as a process's memory."""
         self.binary = pathlib.Path(shutil.copy(self.binary, self.dir / 'vios'))
 
+    def as_nobody(self):
+        """For start options: a user whom modes stop. Makes a copy of the binary that this user can run."""
+        if os.geteuid():
+            return {}
+        self.dir.chmod(0o755)
+        self.own_binary()
+        return {'user': 65534, 'group': 65534, 'extra_groups': []}
+
     def ready(self, name, *args, **options):
         """Starts an applet, and waits until it says that it is ready."""
         r, w = os.pipe()
