@@ -96,8 +96,10 @@ void conn_recycle(struct conn *c) {
     c->link = (struct link){.role = (unsigned char)role->role};
     c->deadline = c->draining = c->error = 0;
     c->connecting = c->shut_due = c->shut = c->slow = c->greeted = c->suspect = c->retrying = false;
-    if (role->role == LINK_GUEST)
+    if (role->role == LINK_GUEST) {
         c->channel->decoder = (struct frame_decoder){0};
+        c->frame_left = 0;
+    }
 }
 
 void conn_token(unsigned char token[FRAME_TOKEN]) {
