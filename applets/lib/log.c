@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "fmt.h"
+#include "sys.h"
 
 static const char levels[][8] = {"FATAL", "ALERT", "ERROR", "WARN", "NOTICE", "INFO", "DEBUG"};
 static const char *applet = "vios";
@@ -55,8 +56,11 @@ static int write_all(int fd, const char *p, size_t n) {
 
 int log_text(int fd, const char *text) { return write_all(fd, text, strlen(text)); }
 
+/* A reader of the log that stands still must stop nobody: then the line is left out, and the next that goes out tells how many were. */
 static void line(enum log_level level, unsigned left_out, const char *f, va_list ap) {
     static char buffer[512];
+    static unsigned lost;
+    fd_set ready;
     size_t room = sizeof buffer - 32, n;
     int saved = errno;
 
@@ -66,10 +70,17 @@ static void line(enum log_level level, unsigned left_out, const char *f, va_list
     for (size_t i = 0; i < n; i++)
         if (buffer[i] < ' ' || buffer[i] > '~')
             buffer[i] = '?';
+    left_out += lost;
     if (left_out)
         n += fmt_print(buffer + n, sizeof buffer - n, " (and %u more)", left_out);
     buffer[n++] = '\n';
-    write_all(STDERR_FILENO, buffer, n);
+    lost = left_out + 1;
+    FD_ZERO(&ready);
+    FD_SET(STDERR_FILENO, &ready);
+    if (sys_select(STDERR_FILENO + 1, NULL, &ready, 0)) {
+        write_all(STDERR_FILENO, buffer, n);
+        lost = 0;
+    }
     errno = saved;
 }
 

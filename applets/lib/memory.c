@@ -8,7 +8,6 @@ extern char __executable_start[], etext[]; /* the linker's names for the ends of
 
 void memory_give_back(void *p, size_t n) {
     uintptr_t begin = ((uintptr_t)p + MEMORY_PAGE - 1) & ~(uintptr_t)(MEMORY_PAGE - 1);
-
     uintptr_t end = ((uintptr_t)p + n) & ~(uintptr_t)(MEMORY_PAGE - 1); /* madvise() would round up, over what lies behind */
 
     if (begin < end)
