@@ -83,8 +83,6 @@ enum frame_event frame_hunt(struct frame_decoder *d, const unsigned char *p, siz
     *used = 0;
     d->left = 0;
     refit(d, ctrls);
-    if (d->have == FRAME_HEADER)
-        return begin(d, f);
     while (*used < n) {
         if (!d->have)
             *used = skip_junk(p, *used, n, ctrls);

@@ -33,7 +33,7 @@ struct frame {
     unsigned length; /* bytes of payload, 0..65535 */
 };
 
-/* have: bytes of a header so far, 0..13 (14 only between a bad header and the hunt that follows).
+/* have: bytes of a header so far, 0..13.
  * left: bytes of payload still to come; while left > 0, have is 0. A zeroed decoder is at a frame boundary. */
 struct frame_decoder {
     unsigned char head[FRAME_HEADER];

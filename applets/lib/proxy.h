@@ -64,7 +64,7 @@ void proxy_init(const struct proxy_names *names); /* from here on a signal ends 
 /* A watch_fn: opens what comes, gives up what goes. */
 void proxy_name(const char *name, bool there);
 
-/* A relay_role's lost: forgets the channel if its name has gone, else opens it again later. */
+/* A conn_role's lost: forgets the channel if its name has gone, else opens it again later. */
 void proxy_lost(struct channel *ch);
 
 /* Says that it is ready (-f, NOTIFY_SOCKET), relays until SIGINT or SIGTERM, ends all connections, and returns. timer: called in each

@@ -358,11 +358,13 @@ static void expire(struct conn *c) {
 
 void relay_tick(void) {
     static long long looked;
-    long long now = timed ? loop_now() : 0;
-    bool look_now = now - looked >= LOOK_AGAIN;
+    long long now;
+    bool look_now;
 
     if (!timed)
         return;
+    now = loop_now();
+    look_now = now - looked >= LOOK_AGAIN;
     if (look_now)
         looked = now;
     for (unsigned i = 0; i < conn_top(); i++) {
