@@ -63,10 +63,12 @@ static void on_listener(void *arg, unsigned ready) {
 }
 
 static void turn_away(int fd, const char *client, enum guest_choice choice) {
-    if (choice == GUEST_NO_HOST)
-        log_limited(&no_host, loop_now(), LOG_WARN, "no host is attached on any channel: client %s closed", client);
-    else
-        log_limited(&all_busy, loop_now(), LOG_WARN, "all channels are in use: client %s closed", client);
+    bool busy = choice != GUEST_NO_HOST;
+    const char *why = busy              ? "all channels are in use"
+                      : channel_count() ? "no host is attached on any channel"
+                                        : "there is no channel (vios-list tells why)";
+
+    log_limited(busy ? &all_busy : &no_host, loop_now(), LOG_WARN, "%s: client %s closed", why, client);
     close(fd);
 }
 

@@ -52,7 +52,7 @@ static enum probe_result unconnected(struct probe *p, const char *address, int r
 
 static enum probe_result turned_away(struct probe *p, enum probe_result r) {
     fmt_print(p->text, PROBE_TEXT,
-              "the proxy took the connection and %s it after %u ms: the service refuses, or no host is attached",
+              "the proxy took the connection and %s it after %u ms: the service refuses, or no host is attached, or there is no channel",
               r ? "reset" : "closed", p->shake.us / 1000);
     p->next = "see the messages of vios-proxy-guest, which tell why";
     return PROBE_REFUSED;
