@@ -153,7 +153,7 @@ static int dispatch(int argc, char **argv) {
         return argc > 1 ? help(argv[1]) : usage();
     if (strcmp(argv[0], "--install"))
         return unknown(argv[0]);
-    if ((argc == 2 && *argv[1] != '-') || symbolic)
+    if (((argc == 2 && *argv[1] != '-') || symbolic) && *argv[argc - 1])
         return install(argv[argc - 1], symbolic);
     log_msg(LOG_ERROR, "usage: vios --install [-s] DIRECTORY");
     return EXIT_FAILURE;
