@@ -71,7 +71,7 @@ oldconfig menuconfig nconfig:
 
 ifeq ($(filter $(NO_BUILD_TARGETS),$(MAKECMDGOALS)),)
 include $(O)/config.mk
-override CC := $(shell applets/config/find-cc $(if $(filter-out default undefined,$(origin CC)),'$(CC)'))
+override CC := $(shell CROSS_COMPILE='$(CROSS_COMPILE)' applets/config/find-cc $(if $(filter-out default undefined,$(origin CC)),'$(CC)'))
 endif
 
 SOURCES = vios.c $(APPLETS:%=applets/%.c) $(sort $(wildcard applets/lib/*.c))
@@ -126,13 +126,20 @@ install: all
 	for applet in $(APPLETS); do ln -sf vios $(DESTDIR)$(BINDIR)/$$applet || exit; done
 	$(INSTALL) -m 644 $(PAGES) $(DESTDIR)$(MANDIR)/man1
 
+# Those too that were on when it was installed.
+EVERY_APPLET = $(patsubst applets/%.c,%,$(wildcard applets/vios-*.c))
 uninstall:
-	rm -f $(addprefix $(DESTDIR)$(BINDIR)/,vios $(APPLETS)) $(addprefix $(DESTDIR)$(MANDIR)/man1/,$(notdir $(PAGES)))
+	rm -f $(foreach a,vios $(EVERY_APPLET),$(DESTDIR)$(BINDIR)/$(a) $(DESTDIR)$(MANDIR)/man1/$(a).1)
 
 include applets/initramfs/initramfs.mk
 
+# Only what make and the tests put there: O may be a directory that holds other things.
+MADE = obj commands config.h config.mk .config.new vios vios_unstripped defconfig kconfig cost clang ci.log cache tests test-* cross-* \
+	dist vios-$(VERSION).tar.gz *.deb
 clean:
-	rm -rf $(O)
+	@! [ -e $(O)/vios.c ] || { echo "clean: $(O) holds the sources too; remove by hand: $(MADE)" >&2; exit 1; }
+	$(if $(wildcard $(O)),cd $(O) && rm -rf $(MADE))
+	$(if $(wildcard $(O)),@rmdir $(O) 2>/dev/null || :)
 
 distclean: clean
 	rm -f $(KCONFIG_CONFIG)
