@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent.h"
 #include "fmt.h"
 #include "log.h"
 #include "loop.h"
@@ -185,12 +184,6 @@ static long timer(void) {
 
 /* ---- names ---- */
 
-static bool is_wanted(const char *name) {
-    if (proxy_has_globs())
-        return proxy_glob(name);
-    return !CONFIG_FEATURE_FOREIGN || !agent_is_foreign(name);
-}
-
 static const char *path_of(const char *name) { return in_sysfs() ? sysfs_path(name) : watch_path(name); }
 
 static void tell_again(const char *name) {
@@ -219,7 +212,7 @@ static void raise_lo(const struct net_address *a) {
 int guest_run(const struct proxy_setup *setup, bool reject) {
     static const struct conn_role role = {LINK_GUEST, NULL, NULL, on_changed, on_lost, on_slow};
     static const struct proxy_names names = {
-        CONFIG_GUEST_CHANNELS, "GUEST_CHANNELS", is_wanted, path_of, tell_again, NULL,
+        CONFIG_GUEST_CHANNELS, "GUEST_CHANNELS", path_of, tell_again, NULL,
     };
     const struct net_address *service = &setup->service;
 

@@ -85,8 +85,6 @@ static void on_changed(struct channel *ch) {
         relay_drop(ch);
 }
 
-static bool is_wanted(const char *name) { return !proxy_has_globs() || proxy_glob(name); }
-
 /* What was a socket when its name was seen may be a symbolic link by now, which would lead out of the directory. */
 static const char *path_of(const char *name) {
     const char *path = watch_path(name);
@@ -105,7 +103,7 @@ static void tell_again(const char *name) {
 int host_run(const struct proxy_setup *setup, unsigned limit) {
     static const struct conn_role role = {LINK_HOST, connect_service, on_refused, on_changed, proxy_lost, NULL};
     static const struct proxy_names names = {
-        CONFIG_HOST_CHANNELS, "HOST_CHANNELS", is_wanted, path_of, tell_again, greet,
+        CONFIG_HOST_CHANNELS, "HOST_CHANNELS", path_of, tell_again, greet,
     };
 
     service = &setup->service;

@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "agent.h"
 #include "fmt.h"
 #include "log.h"
 #include "loop.h"
@@ -92,10 +93,17 @@ static void retry(struct channel *ch) {
         relay_resume(ch);
 }
 
+/* Another agent's port, or QEMU's socket of one, may be in the directory: it is not ours to open. */
+static bool wanted(const char *name) {
+    if (proxy_has_globs())
+        return proxy_glob(name);
+    return !CONFIG_FEATURE_FOREIGN || !agent_is_foreign(fmt_base(name));
+}
+
 static void come(const char *name) {
     struct channel *ch;
 
-    if (!names->wanted(name) || channel_find(name))
+    if (!wanted(name) || channel_find(name))
         return;
     ch = channel_add(name, names->limit);
     if (ch) {

@@ -48,13 +48,12 @@ void proxy_setup(struct proxy_setup *setup, const char *default_directory, char 
 bool proxy_has_globs(void);
 bool proxy_glob(const char *name);
 
-/* Where a channel's name comes from and leads to. limit: the most channels that may be used at once. wanted: whether to use that
- * name. path: what to open, or NULL when it is gone. again: tell of this name, if it is there (NULL: of all names).
- * opened: the channel has just been opened; may be NULL. option: the Kconfig option of the limit, for messages. */
+/* Where a channel's name comes from and leads to. limit: the most channels that may be used at once. path: what to open, or NULL when it
+ * is gone. again: tell of this name, if it is there (NULL: of all names). opened: the channel has just been opened; may be NULL. option:
+ * the Kconfig option of the limit, for messages. */
 struct proxy_names {
     unsigned limit;
     const char *option;
-    bool (*wanted)(const char *name);
     const char *(*path)(const char *name);
     void (*again)(const char *name);
     void (*opened)(struct channel *ch);
