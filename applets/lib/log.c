@@ -6,8 +6,10 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "fmt.h"
 #include "sys.h"
 
@@ -56,11 +58,23 @@ static int write_all(int fd, const char *p, size_t n) {
 
 int log_text(int fd, const char *text) { return write_all(fd, text, strlen(text)); }
 
+/* Whether a write to stderr would wait for a reader. Devices may not be able to tell, as /dev/kmsg. */
+static bool is_full(void) {
+    fd_set ready;
+    int mode;
+
+    FD_ZERO(&ready);
+    FD_SET(STDERR_FILENO, &ready);
+    if (sys_select(STDERR_FILENO + 1, NULL, &ready, 0))
+        return false;
+    mode = file_mode("/proc/self/fd/2", true);
+    return S_ISFIFO(mode) || S_ISSOCK(mode);
+}
+
 /* A reader of the log that stands still must stop nobody: then the line is left out, and the next that goes out tells how many were. */
 static void line(enum log_level level, unsigned left_out, const char *f, va_list ap) {
     static char buffer[512];
     static unsigned lost;
-    fd_set ready;
     size_t room = sizeof buffer - 32, n;
     int saved = errno;
 
@@ -75,9 +89,7 @@ static void line(enum log_level level, unsigned left_out, const char *f, va_list
         n += fmt_print(buffer + n, sizeof buffer - n, " (and %u more)", left_out);
     buffer[n++] = '\n';
     lost = left_out + 1;
-    FD_ZERO(&ready);
-    FD_SET(STDERR_FILENO, &ready);
-    if (sys_select(STDERR_FILENO + 1, NULL, &ready, 0)) {
+    if (!is_full()) {
         write_all(STDERR_FILENO, buffer, n);
         lost = 0;
     }
