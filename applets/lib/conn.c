@@ -89,14 +89,14 @@ void conn_rest(void) {
 }
 
 void conn_recycle(struct conn *c) {
-    if (c->link.role == LINK_GUEST && !c->link.answered) {
+    if (link_is_guest(&c->link) && !c->link.answered) {
         c->channel->silent = c->channel->attached;
         c->channel->aligned = false;
     }
     c->link = (struct link){.role = (unsigned char)role->role};
     c->deadline = c->draining = c->error = 0;
     c->connecting = c->shut_due = c->shut = c->slow = c->greeted = c->suspect = c->retrying = false;
-    if (role->role == LINK_GUEST) {
+    if (link_is_guest(&c->link)) {
         c->channel->decoder = (struct frame_decoder){0};
         c->frame_left = 0;
     }

@@ -103,7 +103,7 @@ unsigned link_frame(struct link *l, const struct frame *f, const char *text, uns
     if (f->ctrl == FRAME_RESET)
         return got_reset(l, f);
     if (l->state == LINK_IDLE)
-        return f->ctrl == FRAME_SYN && l->role == LINK_HOST ? got_syn(l, f, text, n) : 0;
+        return f->ctrl == FRAME_SYN && !link_is_guest(l) ? got_syn(l, f, text, n) : 0;
     if (l->state == LINK_SYN_SENT)
         return f->ctrl == FRAME_SYNACK ? got_synack(l, f, text, n) : 0;
     if (l->state == LINK_CONNECTING)
@@ -200,7 +200,7 @@ long link_patience(const struct link *l, bool stuck) {
     }
 }
 
-bool link_may_explain(const struct link *l) { return l->role == LINK_GUEST || l->offered; }
+bool link_may_explain(const struct link *l) { return link_is_guest(l) || l->offered; }
 
 bool link_reads_local(const struct link *l) { return l->state == LINK_ESTABLISHED && !l->sent_eof; }
 
@@ -225,6 +225,6 @@ const char *link_state_name(const struct link *l) {
     static const char names[][12] = {"IDLE", "SYN_SENT", "CONNECTING", "SYN_RCVD", "ESTABLISHED", "CLOSING", "OVER"};
 
     if (l->state == LINK_IDLE)
-        return l->role == LINK_GUEST ? "CLOSED" : "LISTEN";
+        return link_is_guest(l) ? "CLOSED" : "LISTEN";
     return names[l->state];
 }

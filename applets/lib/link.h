@@ -80,6 +80,9 @@ struct link {
     const char *why;
 };
 
+/* The guest's end. All are, in a binary without the host's proxy. */
+static inline bool link_is_guest(const struct link *l) { return !CONFIG_VIOS_PROXY_HOST || l->role == LINK_GUEST; }
+
 /* The capabilities that we know, as a SYN's payload. */
 extern const char *const link_capabilities;
 

@@ -6,7 +6,7 @@
 /* A DATA or ACK for a connection that this process never had: once for each token pair, a RESET. Host rule 1. A guest that makes up
  * token pairs gets one answer for each read. */
 static void answer_stale(struct channel *ch, struct frame *f) {
-    if (ch->conn->link.role != LINK_HOST || f->ctrl == FRAME_SYN || ch->answered || frame_same(&f->tokens, &ch->stale))
+    if (link_is_guest(&ch->conn->link) || f->ctrl == FRAME_SYN || ch->answered || frame_same(&f->tokens, &ch->stale))
         return;
     ch->answered = true;
     ch->stale = f->tokens;
@@ -53,8 +53,7 @@ static void begin(struct conn *c, struct frame *f, bool hunted) {
     if (hunted && !link_concerns(&c->link, f)) {
         frame_reject(&ch->decoder);
         c->greeted |= link_greeted(&c->link, f);
-        if (CONFIG_VIOS_PROXY_HOST)
-            answer_stale(ch, f);
+        answer_stale(ch, f);
     } else if (CONFIG_VIOS_PROXY_HOST && conn_is_spare(c)) {
         frame_skip(&ch->decoder);
         refuse_spare(c, f);
@@ -124,7 +123,7 @@ bool receiver_parse(struct conn *c) {
     for (; c->raw < c->filled && may_parse(c); any = true) {
         if (c->frame_left)
             collect(c);
-        else if (c->link.state == LINK_IDLE && c->link.role == LINK_GUEST)
+        else if (c->link.state == LINK_IDLE && link_is_guest(&c->link))
             c->raw = c->filled;
         else
             step(c);

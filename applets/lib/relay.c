@@ -149,7 +149,7 @@ static void read_channel(struct channel *ch) {
     if (c->link.state == LINK_IDLE && room > IDLE_READ)
         room = IDLE_READ;
     result = channel_read(ch, c->link.state == LINK_ESTABLISHED, c->rx + c->filled, room, &n);
-    if (CONFIG_VIOS_PROXY_HOST && c->link.role == LINK_HOST && c->link.state == LINK_IDLE)
+    if (!link_is_guest(&c->link) && c->link.state == LINK_IDLE)
         channel_idle_bytes(ch, n, loop_now());
     c->spent = ch->answered = false;
     c->filled += (unsigned)n;
