@@ -14,7 +14,7 @@
 enum { CONN_TEXT = 255, CONN_CLIENT = 48 };
 
 /* Bytes read from a channel at once, and of a frame from a host, at most: the loopback takes the payload as one segment (of at most 65483
- * bytes), so that the receiver is woken once for it. A frame from a guest may be longer, for the sake of its port's writes. */
+ * bytes), so that the receiver is woken once for it. A guest sends more at once: what two writes of its port take. */
 enum { CONN_RX = CONFIG_BUFFER_SIZE < 61440 ? CONFIG_BUFFER_SIZE : 61440 };
 
 /* channel: NULL in a free slot. fd: the TCP side, -1 when there is none (any more). connecting: fd's connect is pending.

@@ -3,18 +3,21 @@
 
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/uio.h>
 
 #include "fmt.h"
 
+/* A port takes so many bytes in a write() at most, and takes them whole. */
+enum { PORT_WRITE = 32768 };
+
 _Static_assert(CONFIG_BUFFER_SIZE >= 2 * FRAME_HEADER + CONN_TEXT, "a control frame must fit into a buffer");
-_Static_assert(CONFIG_BUFFER_SIZE <= FRAME_HEADER + FRAME_PAYLOAD_MAX, "a buffer's payload must fit into a frame");
+_Static_assert(CONFIG_BUFFER_SIZE <= 2 * PORT_WRITE, "a buffer must fit into two frames");
 
 /* An answer of at most so many bytes is likely to be followed by the next question. */
 enum { SHORT = 16384 };
 
-/* The longest DATA frame that is sent. */
-static size_t longest(const struct conn *c) { return c->link.role == LINK_GUEST ? CONFIG_BUFFER_SIZE : CONN_RX; }
+/* The most bytes that are sent at once. */
+static size_t most(const struct conn *c) { return link_is_guest(&c->link) ? CONFIG_BUFFER_SIZE : CONN_RX; }
 
 static size_t encode(struct conn *c, unsigned char *p, enum frame_ctrl ctrl, const char *text) {
     size_t n = fmt_length(text, CONN_TEXT);
@@ -41,21 +44,35 @@ static void read_ended(struct conn *c, bool failed) {
         conn_apply(c, link_event(&c->link, LINK_LOCAL_EOF, NULL));
 }
 
-/* Reads the TCP side into a DATA frame at tx + at: the frame's length, 0 if there is nothing to send. guess: select() has not told of it.
- * Then its end can wait until that is so; an error cannot, since the kernel gives it only once. */
-static size_t read_local(struct conn *c, size_t at, bool guess) {
-    ssize_t n = read(c->fd, c->tx + at + FRAME_HEADER, longest(c) - FRAME_HEADER - at);
+/* The header of a DATA frame before its payload: the frame's length. */
+static size_t encode_data(const struct conn *c, unsigned char *payload, size_t n) {
     struct frame f = {FRAME_DATA, c->link.tokens, (unsigned)n};
 
-    if (n <= 0) {
-        if (n || !guess)
-            read_ended(c, n < 0);
+    frame_encode(payload - FRAME_HEADER, &f);
+    return FRAME_HEADER + n;
+}
+
+/* Reads the TCP side into tx + at: the bytes to send, 0 if there are none. A guest's are two frames if need be, of which a write() takes one,
+ * or none: so a proxy that is killed leaves no half of one, which the next one's filler would complete with what nobody has sent.
+ * guess: select() has not told of it. Then its end can wait until that is so; an error cannot, since the kernel gives it only once. */
+static size_t read_local(struct conn *c, size_t at, bool guess) {
+    size_t all = most(c), first = link_is_guest(&c->link) && all > PORT_WRITE ? PORT_WRITE : all;
+    size_t rest = all > first + FRAME_HEADER ? all - first - FRAME_HEADER : 0;
+    unsigned char *p = c->tx + at + FRAME_HEADER, *q = c->tx + first + FRAME_HEADER;
+    struct iovec v[2] = {{p, first - FRAME_HEADER - at}, {q, rest}};
+    ssize_t got = readv(c->fd, v, 2);
+    size_t n = (size_t)got;
+
+    if (got <= 0) {
+        if (got || !guess)
+            read_ended(c, got < 0);
         return 0;
     }
-    frame_encode(c->tx + at, &f);
-    c->channel->sent += (size_t)n;
+    c->channel->sent += n;
     c->moved = true;
-    return FRAME_HEADER + (size_t)n;
+    if (n <= v[0].iov_len)
+        return encode_data(c, p, n);
+    return encode_data(c, p, v[0].iov_len) + encode_data(c, q, n - v[0].iov_len);
 }
 
 /* The bytes of the next frame in todo, in tx. Filler goes before a SYN, a bufferful at a time (guest rule 3). The client's first words,
@@ -111,9 +128,9 @@ bool sender_may_read(const struct conn *c) {
 }
 
 void sender_read(struct conn *c, int turns) {
-    size_t n = longest(c);
+    size_t n = most(c);
 
-    for (int i = 0; i < turns && n == longest(c) && sender_may_read(c); i++) {
+    for (int i = 0; i < turns && n == most(c) && sender_may_read(c); i++) {
         n = read_local(c, 0, false);
         channel_write(c->channel, c->tx, n);
     }
@@ -122,7 +139,7 @@ void sender_read(struct conn *c, int turns) {
 bool sender_guess(struct conn *c, unsigned long long n) {
     size_t length = 0;
 
-    if (c->link.role == LINK_GUEST && n && n <= SHORT && !c->filled && sender_may_read(c))
+    if (link_is_guest(&c->link) && n && n <= SHORT && !c->filled && sender_may_read(c))
         length = read_local(c, 0, true);
     if (length)
         channel_write(c->channel, c->tx, length);

@@ -264,6 +264,7 @@ static ssize_t do_read(struct sim_file *f, void *p, size_t n) {
 
 static ssize_t do_write(struct sim_file *f, const void *p, size_t n) {
     bool port = f->kind == SIM_PORT;
+    unsigned whole;
 
     if (!n)
         sim_fail("a write of 0 bytes");
@@ -284,12 +285,16 @@ static ssize_t do_write(struct sim_file *f, const void *p, size_t n) {
         progress = true;
         return 0;
     }
+    if (port && n > PORT_WRITE && !f->cut && !memcmp(p, "VS1", 3) && memcmp((const char *)p + PORT_WRITE, "VS1", 3) != 0)
+        sim_fail("a frame that a port takes in two pieces");
     if ((port && !f->attached) || f->out.n >= f->out.cap) {
         errno = EAGAIN;
         return -1;
     }
     progress = true;
-    n = sim_put(&f->out, p, shorten(port && n > PORT_WRITE ? PORT_WRITE : (unsigned)n));
+    whole = port && n > PORT_WRITE ? PORT_WRITE : (unsigned)n;
+    n = sim_put(&f->out, p, shorten(whole));
+    f->cut = n < whole;
     for (unsigned i = sim_random(4); i && world->act && world->act(); i--)
         continue; /* on one processor the others run before write() returns */
     return (ssize_t)n;
@@ -357,13 +362,13 @@ ssize_t __wrap_write(int fd, const void *p, size_t n) {
     return (ssize_t)n;
 }
 
-/* A file that has no readv() of its own, as a port: segment after segment, until one is not filled. */
+/* Segment after segment, until one is not filled: a port has no readv() of its own. A stream's keeps an end or an error for the next. */
 static ssize_t read_segments(struct sim_file *f, const struct iovec *v, int count) {
     ssize_t all = 0;
 
-    if (count < 1 || f->kind != SIM_PORT)
-        sim_fail("readv() with %d segments of what is no port", count);
-    for (int i = 0; i < count; i++) {
+    if (count < 1)
+        sim_fail("readv() with %d segments", count);
+    for (int i = 0; i < count && (!i || (v[i].iov_len && (f->kind == SIM_PORT || f->in.n))); i++) {
         ssize_t n = do_read(f, v[i].iov_base, v[i].iov_len);
 
         if (n < 0 && !i)

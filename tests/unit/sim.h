@@ -23,12 +23,13 @@ enum sim_kind { SIM_NONE, SIM_PORT, SIM_STREAM, SIM_LISTENER, SIM_SIGNALS };
  * in, out: as the program sees them. in_end, in_reset: the other side has shut down, has reset. out_end, out_reset: the program has.
  * attached, unplugged: ports. seen: the program was told of the end of in. pending, error: a connect under way and its result.
  * async: SIGIO tells of it; told: what it told last.
+ * cut: a write was, shorter than a port would cut it.
  * deaf: (stream) the other side has closed altogether: what the program writes is answered by a reset. */
 struct sim_file {
     enum sim_kind kind;
     int fd; /* -1: not open (any more) */
     struct sim_pipe in, out;
-    bool in_end, in_reset, out_end, out_reset, attached, unplugged, seen, pending, linger0, deaf, async, reset_told;
+    bool in_end, in_reset, out_end, out_reset, attached, unplugged, seen, pending, linger0, deaf, async, reset_told, cut;
     unsigned long long told;
     int error;
     unsigned zero_round;
