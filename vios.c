@@ -55,35 +55,33 @@ static const struct applet *find_short(const char *name) {
     return find(name);
 }
 
-static int say(const char *text) { return log_text(STDOUT_FILENO, text) ? EXIT_FAILURE : EXIT_SUCCESS; }
-
 static int unknown(const char *name) {
     log_msg(LOG_ERROR, "%s: applet not found", name);
     return UNKNOWN_APPLET;
 }
 
 static int list(void) {
-    int status = EXIT_SUCCESS;
-
-    for (unsigned i = 0; i < APPLETS; i++)
-        status |= say(applets[i].name) | say("\n");
-    return status;
+    for (unsigned i = 0; i < APPLETS; i++) {
+        log_out(applets[i].name);
+        log_out("\n");
+    }
+    return EXIT_SUCCESS;
 }
 
 static int usage(void) {
-    int status = say("Usage: vios APPLET [ARGUMENT]...\n"
-                     "       vios --list | --help [APPLET] | --version\n"
-                     "       vios --install [-s] DIRECTORY   link all applets there (-s: symbolic links)\n"
-                     "       APPLET [ARGUMENT]...            by a link of that name\n"
-                     "\napplets:\n");
+    log_out("Usage: vios APPLET [ARGUMENT]...\n"
+                 "       vios --list | --help [APPLET] | --version\n"
+                 "       vios --install [-s] DIRECTORY   link all applets there (-s: symbolic links)\n"
+                 "       APPLET [ARGUMENT]...            by a link of that name\n"
+                 "\napplets:\n");
 
     for (unsigned i = 0; i < APPLETS; i++) {
         char line[128];
 
         fmt_print(line, sizeof line, "    %-18s%s\n", applets[i].name, applets[i].what);
-        status |= say(line);
+        log_out(line);
     }
-    return status;
+    return EXIT_SUCCESS;
 }
 
 static int run(const struct applet *applet, int argc, char **argv) {
@@ -147,8 +145,10 @@ static int dispatch(int argc, char **argv) {
         return run(applet, argc, argv);
     if (!strcmp(argv[0], "--list"))
         return list();
-    if (!strcmp(argv[0], "--version"))
-        return say("vios " VIOS_VERSION "\n");
+    if (!strcmp(argv[0], "--version")) {
+        log_out("vios " VIOS_VERSION "\n");
+        return EXIT_SUCCESS;
+    }
     if (!strcmp(argv[0], "--help") || !strcmp(argv[0], "-h"))
         return argc > 1 ? help(argv[1]) : usage();
     if (strcmp(argv[0], "--install"))

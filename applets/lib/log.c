@@ -130,3 +130,8 @@ void log_limited(struct log_limit *limit, long long now_ms, enum log_level level
     limit->left_out = 0;
     limit->next = now_ms + LOG_QUIET;
 }
+
+void log_out(const char *text) {
+    if (log_text(STDOUT_FILENO, text))
+        log_fatal("stdout: %m");
+}

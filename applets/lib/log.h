@@ -37,4 +37,7 @@ void log_limited(struct log_limit *limit, long long now_ms, enum log_level level
 /* Writes all of text, through short writes and EINTR. 0, or -1 with errno. */
 int log_text(int fd, const char *text);
 
+/* Writes text to stdout; FATAL if that is not possible. */
+void log_out(const char *text);
+
 #endif

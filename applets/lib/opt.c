@@ -3,10 +3,11 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "fmt.h"
 #include "log.h"
+
+enum { SPEAKS_JSON = CONFIG_VIOS_LIST || CONFIG_VIOS_PROBE };
 
 _Noreturn void opt_bad(const struct opt_applet *applet, const char *what, const char *object) {
     log_msg(LOG_FATAL, "%s%s (try %s --help)", what, object, applet->name);
@@ -16,15 +17,16 @@ _Noreturn void opt_bad(const struct opt_applet *applet, const char *what, const 
 static _Noreturn void help(const struct opt_applet *applet) {
     char line[160];
 
+    log_failure(EXIT_FAILURE);
     fmt_print(line, sizeof line, "Usage: %s [-h] %s\n\n", applet->name, applet->usage);
-    log_text(STDOUT_FILENO, line);
-    log_text(STDOUT_FILENO, applet->about);
-    log_text(STDOUT_FILENO, "\nOptions:\n");
+    log_out(line);
+    log_out(applet->about);
+    log_out("\nOptions:\n");
     for (const struct opt *o = applet->options; o->letter; o++) {
         fmt_print(line, sizeof line, "  -%c %-8s %s\n", o->letter, o->argument ? o->argument : "", o->help);
-        log_text(STDOUT_FILENO, line);
+        log_out(line);
     }
-    log_text(STDOUT_FILENO, "  -h, --help  print this and exit\n");
+    log_out("  -h, --help  print this and exit\n");
     exit(EXIT_SUCCESS);
 }
 
@@ -71,6 +73,10 @@ int opt_parse(const struct opt_applet *applet, int argc, char **argv, int max) {
         }
         if (!strcmp(argv[at], "--help"))
             help(applet);
+        if (SPEAKS_JSON && !strcmp(argv[at], "--json") && find(applet->options, 'j')) {
+            find(applet->options, 'j')->set(NULL);
+            continue;
+        }
         if (argv[at][1] == '-')
             opt_bad(applet, "unknown option ", argv[at]);
         at = take(applet, argc, argv, at);
