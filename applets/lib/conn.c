@@ -131,10 +131,11 @@ static void close_tcp(struct conn *c, bool abort) {
 
 void conn_ended(struct conn *c, struct log_limit *limit, const char *how, const char *why) {
     struct channel *ch = c->channel;
+    bool probe = CONFIG_VIOS_PROXY_HOST && !strcmp(why, LINK_PROBE); /* as it says itself: nothing has failed */
 
-    if (CONFIG_FEATURE_STATUS && *why)
+    if (CONFIG_FEATURE_STATUS && *why && !probe)
         fmt_copy(ch->failure, sizeof ch->failure, why);
-    log_limited(limit, loop_now(), LOG_WARN, "%s: %s: %s%s%s", ch->name, c->client, how, *why ? ": " : "", why);
+    log_limited(limit, loop_now(), probe ? LOG_INFO : LOG_WARN, "%s: %s: %s%s%s", ch->name, c->client, how, *why ? ": " : "", why);
 }
 
 void conn_apply(struct conn *c, unsigned actions) {

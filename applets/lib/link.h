@@ -83,6 +83,9 @@ struct link {
 /* The guest's end. All are, in a binary without the host's proxy. */
 static inline bool link_is_guest(const struct link *l) { return !CONFIG_VIOS_PROXY_HOST || l->role == LINK_GUEST; }
 
+/* The reason with which vios-probe ends its connections. */
+#define LINK_PROBE "vios-probe"
+
 /* The capabilities that we know, as a SYN's payload. */
 extern const char *const link_capabilities;
 

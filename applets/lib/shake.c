@@ -11,7 +11,7 @@
 enum { GRACE = 500000 /* us for the last frames */, LOOK_AGAIN = 250000, READS = 64 };
 
 /* For the host's log: a RESET may say why. */
-static const char why[] = "vios-probe";
+static const char why[] = LINK_PROBE;
 
 void shake_begin(struct shake *h, long ms) {
     *h = (struct shake){.fd = h->fd, .port = h->port, .aligned = h->aligned};
