@@ -22,7 +22,7 @@ static void set_json(const char *unused) {
 }
 
 static const struct opt options[] = {
-    {'j', NULL, "JSON", set_json},
+    {'j', NULL, "JSON (also --json)", set_json},
     PROXY_OPT_GLOB("list the channels with these names (up to 8 times)")
     {0},
 };
@@ -197,6 +197,8 @@ static void say(const char *reason) { log_msg(LOG_ERROR, "none found: %s", reaso
 static int none(const char *directory, unsigned unfiltered) {
     if (unfiltered)
         say("there are channels, but no name matches -n");
+    else if (ports_hidden())
+        say("no permission to see all that there is");
     else
         why_none(directory, say);
     return NONE;
@@ -204,7 +206,7 @@ static int none(const char *directory, unsigned unfiltered) {
 
 int vios_list_main(int argc, char **argv) {
     int at = opt_parse(&applet, argc, argv, 1);
-    const char *directory = at < argc && strcmp(argv[at], CONFIG_HOST_DIRECTORY) ? argv[at] : NULL, *hint;
+    const char *directory = at < argc && *argv[at] && strcmp(argv[at], CONFIG_HOST_DIRECTORY) ? argv[at] : NULL, *hint;
     unsigned unfiltered;
 
     if (ports_scan(directory)) {

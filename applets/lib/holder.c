@@ -41,25 +41,34 @@ static void look_at_process(const char *name, void *arg) {
 bool holder_each(void (*fn)(const struct stat *open, int pid, void *arg), void *arg) {
     struct search s = {fn, arg, 0, true};
 
-    return !watch_list("/proc", true, look_at_process, &s) && s.complete && s.pid;
+    return !watch_list("/proc", true, look_at_process, &s) && s.complete && !access("/proc/1", F_OK); /* with hidepid only our own are there */
 }
 
 struct owner {
     dev_t device;
+    unsigned long socket; /* 0: the device */
     int pid;
 };
 
-static void match_device(const struct stat *open, int pid, void *arg) {
+static void match(const struct stat *open, int pid, void *arg) {
     struct owner *o = arg;
 
-    if (S_ISCHR(open->st_mode) && open->st_rdev == o->device)
+    if (o->socket ? S_ISSOCK(open->st_mode) && open->st_ino == o->socket : S_ISCHR(open->st_mode) && open->st_rdev == o->device)
         o->pid = pid;
 }
 
 int holder_of(dev_t device) {
-    struct owner o = {device, 0};
+    struct owner o = {device, 0, 0};
 
-    holder_each(match_device, &o);
+    holder_each(match, &o);
+    return o.pid;
+}
+
+int holder_of_socket(unsigned long inode) {
+    struct owner o = {0, inode, 0};
+
+    if (inode)
+        holder_each(match, &o);
     return o.pid;
 }
 

@@ -22,6 +22,7 @@ enum { PORTS_MAX = 1024 };
 
 static struct port table[PORTS_MAX];
 static unsigned count, left_out;
+static bool hidden; /* something could not be looked at */
 static const char *root; /* NULL: the ports are from sysfs */
 
 /* ---- what there is ---- */
@@ -105,6 +106,13 @@ bool ports_node(dev_t device, char node[PORTS_NODE]) {
     return true;
 }
 
+static void unseen(const char *path) {
+    if (errno != EACCES)
+        return;
+    log_msg(LOG_WARN, "%s: %m", path);
+    hidden = true;
+}
+
 static void add_file(const char *base, void *parent) {
     struct port *p = fresh();
     const char *path = ports_path(p), *above = parent;
@@ -115,15 +123,16 @@ static void add_file(const char *base, void *parent) {
         return;
     fmt_print(p->name, sizeof p->name, "%s%s%s", above, *above ? "/" : "", base);
     ports_path(p);
-    if (lstat(path, &st))
-        return;
-    if (S_ISDIR(st.st_mode) && !*above) {
-        fmt_copy(name, sizeof name, base);
-        watch_list(path, false, add_file, name);
+    if (lstat(path, &st) || (S_ISLNK(st.st_mode) && stat(path, &st))) {
+        unseen(path);
         return;
     }
-    if (S_ISLNK(st.st_mode) && stat(path, &st))
+    if (S_ISDIR(st.st_mode) && !*above) {
+        fmt_copy(name, sizeof name, base);
+        if (watch_list(path, false, add_file, name))
+            unseen(path);
         return;
+    }
     p->is_socket = S_ISSOCK(st.st_mode);
     p->device = st.st_rdev;
     p->fs = st.st_dev;
@@ -138,6 +147,7 @@ int ports_scan(const char *directory) {
     int result;
 
     count = left_out = 0;
+    hidden = false;
     root = NULL;
     if (!directory)
         watch_list(SYSFS_PORTS, true, add_sysfs, NULL);
@@ -149,6 +159,8 @@ int ports_scan(const char *directory) {
         log_msg(LOG_WARN, "%u of %u channels are left out", left_out, left_out + count);
     return directory ? result : 0;
 }
+
+bool ports_hidden(void) { return hidden; }
 
 void ports_filter(bool (*keep)(const struct port *p)) {
     unsigned kept = 0;
@@ -207,7 +219,7 @@ static void match_socket(const struct socks *s, void *unused) {
     struct stat st;
 
     (void)unused;
-    if (stat(s->path, &st) || !S_ISSOCK(st.st_mode))
+    if (socks_stat(s, &st) || !S_ISSOCK(st.st_mode))
         return;
     for (unsigned i = 0; i < count; i++) {
         struct port *p = &table[i];

@@ -13,8 +13,8 @@ enum { PORTS_NAME = 256, PORTS_NODE = 32, PORTS_PATH = 1024 };
  * character device. agent: whose it is, if it is not for vios.
  * What ports_look() finds out; -1 is unknown, and for a truth 0 is no, 1 yes:
  * host: the host is attached (of a socket: somebody listens). held: a process holds the port (of a socket: a client is attached).
- * unlinked: the default directory is there, but nothing in it leads to the port. pid: the process that holds the port (of a socket: that listens), or 0. sent, received: bytes, from the guest's view. waiting: clients
- * that are not yet accepted. */
+ * unlinked: the default directory is there, but nothing in it leads to the port. pid: the process that holds the port (of a socket: that
+ * listens), or 0. sent, received: bytes, from the guest's view. waiting: clients that are not yet accepted. */
 struct port {
     char name[PORTS_NAME], node[PORTS_NODE];
     const char *agent;
@@ -29,6 +29,9 @@ struct port {
 /* Takes stock of a directory and its subdirectories (one level), or (NULL) of the named ports in sysfs, and if that has none of the default
  * directory. 0, or -1 with errno if the directory cannot be read. */
 int ports_scan(const char *directory);
+
+/* Whether permission was missing to see all that there is; a warning has told of what. */
+bool ports_hidden(void);
 
 /* The number of channels found; the i-th, sorted by name; and what to open for it, in a static buffer. */
 unsigned ports_count(void);

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "fmt.h"
+#include "holder.h"
 #include "sys.h"
 
 enum { LISTENS = 0x10000, STREAM = 1, CONNECTING = 2, CONNECTED = 3 };
@@ -62,4 +64,13 @@ int socks_each(void (*fn)(const struct socks *s, void *arg), void *arg) {
     }
     close(fd);
     return (int)n;
+}
+
+int socks_stat(const struct socks *s, struct stat *st) {
+    char path[sizeof "/proc/99999999/cwd/" + 108];
+
+    if (*s->path == '/' || *s->path == '@') /* @: no file, in Linux's abstract names */
+        return stat(s->path, st);
+    fmt_print(path, sizeof path, "/proc/%d/cwd/%s", holder_of_socket(s->inode), s->path);
+    return stat(path, st);
 }

@@ -3,6 +3,8 @@
 #ifndef VIOS_SOCKS_H
 #define VIOS_SOCKS_H
 
+#include <sys/stat.h>
+
 /* listens: the socket that accepts; pending: a client waits for its accept(); else one that was accepted. inode: of the socket itself, as
  * in /proc/PID/fd, 0 for a pending one. */
 struct socks {
@@ -13,5 +15,8 @@ struct socks {
 
 /* Calls fn for each stream socket with a path. 0, or -1 with errno. */
 int socks_each(void (*fn)(const struct socks *s, void *arg), void *arg);
+
+/* The file at its path. A relative path counts from its process's directory. 0, or -1. */
+int socks_stat(const struct socks *s, struct stat *st);
 
 #endif

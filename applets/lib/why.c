@@ -64,6 +64,6 @@ void why_none(const char *directory, void (*say)(const char *reason)) {
         say("there is no virtio-serial device: QEMU needs -device virtio-serial");
     if (driver && t.consoles)
         say(t.nodes
-                ? "the virtio-serial device has consoles, but no named port: QEMU needs -device virtserialport,chardev=ID,name=NAME"
+                ? "the virtio-serial device has only consoles or ports without a name: QEMU needs -device virtserialport,chardev=ID,name=NAME"
                 : "the virtio-serial device has no port: QEMU needs -device virtserialport,chardev=ID,name=NAME");
 }
