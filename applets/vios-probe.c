@@ -19,30 +19,36 @@ enum { USAGE = 2, COUNT_MAX = 100000 };
 
 static bool json;
 static long count, interval = 1000, timeout = 12000;
-static const char *bad; /* an option's argument */
-static int worst;       /* exit status so far */
-static bool probed, held;
+static int worst; /* exit status so far */
+static bool probed, held, unread; /* nobody reads stdout any more */
 
 static void set_json(const char *unused) {
     (void)unused;
     json = true;
 }
 
-static void set_number(long *to, long value, const char *text) {
-    *to = value;
-    if (value < 0)
-        bad = text;
+static void set_count(const char *text) {
+    count = fmt_number(text, 1, COUNT_MAX);
+    if (count < 0)
+        log_fatal("-c %s: a number in range 1..%d is needed", text, COUNT_MAX);
 }
 
-static void set_count(const char *text) { set_number(&count, fmt_number(text, 1, COUNT_MAX), text); }
-static void set_interval(const char *text) { set_number(&interval, fmt_millis(text, 0, 3600000), text); }
-static void set_timeout(const char *text) { set_number(&timeout, fmt_millis(text, 1, 3600000), text); }
+static long seconds(const char *option, const char *text, const char *range, long least) {
+    long ms = fmt_millis(text, least, 3600000);
+
+    if (ms < 0)
+        log_fatal("%s %s: seconds in range %s are needed", option, text, range);
+    return ms;
+}
+
+static void set_interval(const char *text) { interval = seconds("-i", text, "0..3600", 0); }
+static void set_timeout(const char *text) { timeout = seconds("-t", text, "0.001..3600", 1); }
 
 static const struct opt options[] = {
     {'c', "COUNT", "so many handshakes on each channel, and their statistics", set_count},
     {'i', "SECONDS", "between them (1)", set_interval},
     {'t', "SECONDS", "for each at most (12)", set_timeout},
-    {'j', NULL, "JSON", set_json},
+    {'j', NULL, "JSON (also --json)", set_json},
     PROXY_OPT_GLOB("probe the channels with these names (up to 8 times)")
     {0},
 };
@@ -111,7 +117,7 @@ static void show(const struct target *t, const struct probe *p, enum probe_resul
             log_msg(LOG_NOTICE, "next: %s", p->next);
         said = p->next;
     }
-    out_flush();
+    unread = out_flush();
 }
 
 static void sort(unsigned *v, unsigned n) {
@@ -169,23 +175,19 @@ static void show_statistics(const struct target *t) {
 /* ---- probing ---- */
 
 static enum probe_result once(const struct target *t, struct probe *p) {
-    struct stat st;
+    enum probe_result r = PROBE_ANSWERED;
 
     p->shake.us = 0;
     if (t->port)
         return probe_tcp(p, t->port, timeout);
-    if (t->missing || stat(t->path, &st)) {
-        fmt_copy(p->text, sizeof p->text, t->missing ? t->missing : "no such channel");
+    if (t->missing) {
+        fmt_copy(p->text, sizeof p->text, t->missing);
         p->next = "vios-list shows those that there are";
         return PROBE_NO_CHANNEL;
     }
-    if (p->shake.fd < 0) {
-        enum probe_result r = probe_open(p, t->path, &st);
-
-        if (r)
-            return r;
-    }
-    return probe_run(p, timeout);
+    if (p->shake.fd < 0)
+        r = probe_open(p, t->path);
+    return r ? r : probe_run(p, timeout);
 }
 
 static void count_result(enum probe_result r, unsigned us) {
@@ -206,7 +208,7 @@ static void series(const struct target *t, bool each) {
 
     tally.done = tally.answered = tally.refused = 0;
     begin(t);
-    for (unsigned i = 1; i <= n && !loop_stopped(); i++) {
+    for (unsigned i = 1; i <= n && !loop_stopped() && !unread; i++) {
         enum probe_result r = once(t, &p);
         long long next = loop_micros() + interval * 1000LL, left;
 
@@ -254,18 +256,23 @@ static void probe_directory(const char *directory) {
     unsigned all;
 
     if (ports_scan(directory)) {
-        fail(directory, "the directory cannot be read");
+        char text[64];
+
+        fmt_print(text, sizeof text, "the directory cannot be read: %m");
+        fail(directory, text);
         return;
     }
     all = ports_count();
     ports_filter(wanted);
-    for (unsigned i = 0; i < ports_count() && !loop_stopped(); i++)
+    for (unsigned i = 0; i < ports_count() && !loop_stopped() && !unread; i++)
         probe_port(ports_at(i), true);
     if (ports_count())
         return;
     worst = probe_status(PROBE_NO_CHANNEL);
     if (all)
         say(proxy_has_globs() ? "no name matches -n" : "there are only ports of other agents: -n NAME probes such a one anyway");
+    else if (ports_hidden())
+        say("no permission to see all that there is");
     else
         why_none(directory, say);
 }
@@ -293,7 +300,7 @@ static void probe_what(const char *what) {
     else if (!stat(what, &st))
         probe_path(what, &st);
     else
-        fail(what, "no such channel");
+        series(&(struct target){what, what, NULL, 0}, false);
 }
 
 static unsigned tcp_port(const char *what) {
@@ -306,10 +313,8 @@ static unsigned tcp_port(const char *what) {
 
 int vios_probe_main(int argc, char **argv) {
     int at = opt_parse(&applet, argc, argv, 1);
-    const char *what = at < argc ? argv[at] : CONFIG_HOST_DIRECTORY;
+    const char *what = at < argc && *argv[at] ? argv[at] : CONFIG_HOST_DIRECTORY;
 
-    if (bad)
-        opt_bad(&applet, "not a number in its range: ", bad);
     loop_signals();
     if (json) {
         out_json_open(NULL, '{');

@@ -127,17 +127,6 @@ static int set_nonblocking(struct channel *ch, int fd, long long now) {
     return failed(ch, what, now);
 }
 
-static bool is_qemu(int fd) {
-    struct ucred peer;
-    socklen_t n = sizeof peer;
-    char path[32], name[16];
-
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n))
-        return false;
-    fmt_print(path, sizeof path, "/proc/%d/comm", peer.pid);
-    return file_read(path, name, sizeof name) > 0 && fmt_begins(name, "qemu");
-}
-
 static void count_one(const char *name, void *arg) {
     (void)name;
     ++*(unsigned *)arg;
@@ -182,7 +171,7 @@ static int attach(const char *path, const struct net_address *a) {
     bool pending;
     int fd = net_connect(a, &pending);
 
-    if (!CONFIG_VIOS_PROXY_HOST || fd < 0 || !is_qemu(fd) || names_beside(path) > FEW)
+    if (!CONFIG_VIOS_PROXY_HOST || fd < 0 || !net_peer_is(fd, "qemu") || names_beside(path) > FEW)
         return fd;
     close(fd);
     return net_connect(a, &pending);

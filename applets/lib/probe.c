@@ -37,7 +37,8 @@ void probe_close(struct probe *p) {
 /* ---- opening ---- */
 
 static enum probe_result held(struct probe *p, int pid) {
-    p->next = "stop that process; or, if it is vios-proxy-guest, go through it: vios-probe tcp:PORT";
+    p->next = p->shake.port ? "stop that process; or, if it is vios-proxy-guest, go through it: vios-probe tcp:PORT"
+                            : "vios-list DIRECTORY shows whose socket it is";
     if (!p->shake.port)
         fmt_print(p->text, PROBE_TEXT, "held: the socket serves another client, and lets this one wait");
     else if (pid)
@@ -47,11 +48,11 @@ static enum probe_result held(struct probe *p, int pid) {
     return PROBE_HELD;
 }
 
-static enum probe_result open_failed(struct probe *p, const char *path, const struct stat *st) {
+static enum probe_result open_failed(struct probe *p, const char *path, dev_t device) {
     int reason = errno;
 
     if (reason == EBUSY || reason == EAGAIN)
-        return held(p, reason == EBUSY ? holder_of(st->st_rdev) : 0);
+        return held(p, reason == EBUSY ? holder_of(device) : 0);
     errno = reason;
     fmt_print(p->text, PROBE_TEXT, "cannot open %s: %m", path);
     p->next = NULL;
@@ -60,28 +61,51 @@ static enum probe_result open_failed(struct probe *p, const char *path, const st
         p->next = "run it as root";
         return PROBE_NO_PERMISSION;
     }
-    if (reason == ECONNREFUSED)
+    if (reason == ENOENT || reason == ENOTDIR) {
+        fmt_copy(p->text, PROBE_TEXT, "no such channel");
+        p->next = "vios-list shows those that there are";
+    } else if (reason == ECONNREFUSED) {
         fmt_print(p->text, PROBE_TEXT, "no such channel: nobody listens on the socket %s", path);
-    else if (reason == ENXIO)
+    } else if (reason == ENXIO) {
         fmt_print(p->text, PROBE_TEXT, "no such channel: %s is a console", path);
+    }
     return PROBE_NO_CHANNEL;
 }
 
-enum probe_result probe_open(struct probe *p, const char *path, const struct stat *st) {
+/* A unix socket that is not the guest's end of a channel: what is sent there would reach a guest, or a service, as data. */
+static bool is_wrong_end(struct probe *p) {
+    bool qemu = net_peer_is(p->shake.fd, "qemu");
+
+    if (!qemu && !net_peer_is(p->shake.fd, "vios"))
+        return false;
+    fmt_print(p->text, PROBE_TEXT, "no such channel: %s", qemu ? "this socket is QEMU's, the host's end of one" : "this socket is where vios-proxy-guest takes clients");
+    p->next = qemu ? "run vios-probe in the guest; who is attached at this end, vios-list DIRECTORY shows" : "vios-list shows the channels";
+    return true;
+}
+
+enum probe_result probe_open(struct probe *p, const char *path) {
     struct net_address a;
+    struct stat st = {0};
     struct shake *h = &p->shake;
     bool pending;
 
     h->aligned = false;
-    h->port = S_ISCHR(st->st_mode);
-    p->fs = st->st_dev;
-    p->inode = st->st_ino;
+    if (stat(path, &st))
+        return open_failed(p, path, 0);
+    h->port = S_ISCHR(st.st_mode);
+    p->fs = st.st_dev;
+    p->inode = st.st_ino;
     errno = ENAMETOOLONG;
     if (h->port)
         h->fd = sys_open(path, O_RDWR | O_NONBLOCK | O_NOCTTY);
     else
         h->fd = net_path(&a, path) ? -1 : net_connect(&a, &pending);
-    return h->fd < 0 ? open_failed(p, path, st) : PROBE_ANSWERED;
+    if (h->fd < 0)
+        return open_failed(p, path, st.st_rdev);
+    if (h->port || !is_wrong_end(p))
+        return PROBE_ANSWERED;
+    probe_close(p);
+    return PROBE_NO_CHANNEL;
 }
 
 struct clients {
@@ -93,7 +117,7 @@ static void count_client(const struct socks *s, void *arg) {
     struct clients *c = arg;
     struct stat st;
 
-    if (s->listens || stat(s->path, &st) || st.st_dev != c->of->fs || st.st_ino != c->of->inode)
+    if (s->listens || socks_stat(s, &st) || st.st_dev != c->of->fs || st.st_ino != c->of->inode)
         return;
     *(s->pending ? &c->waiting : &c->served) += 1;
 }

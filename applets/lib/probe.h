@@ -22,8 +22,8 @@ struct probe {
 int probe_status(enum probe_result r);
 const char *probe_name(enum probe_result r);
 
-/* Opens the character device, or connects to the unix socket, at path. st: of the file. ANSWERED if it is open now. */
-enum probe_result probe_open(struct probe *p, const char *path, const struct stat *st);
+/* Opens the character device, or connects to the unix socket, at path. ANSWERED if it is open now. */
+enum probe_result probe_open(struct probe *p, const char *path);
 
 /* One handshake within so many milliseconds. After any end but ANSWERED and REFUSED the channel is closed. */
 enum probe_result probe_run(struct probe *p, long ms);

@@ -52,7 +52,8 @@ static enum probe_result unconnected(struct probe *p, const char *address, int r
 
 static enum probe_result turned_away(struct probe *p, enum probe_result r) {
     fmt_print(p->text, PROBE_TEXT,
-              "the proxy took the connection and %s it after %u ms: the service refuses, or no host is attached, or there is no channel",
+              "the proxy took the connection and %s it after %u ms: the service refuses or does not accept, or no "
+              "host is attached, or there is no channel",
               r ? "reset" : "closed", p->shake.us / 1000);
     p->next = "see the messages of vios-proxy-guest, which tell why";
     return PROBE_REFUSED;
@@ -68,18 +69,23 @@ static enum probe_result nothing_came(struct probe *p, long ms) {
     return PROBE_NO_ANSWER;
 }
 
-/* A connection that is open: a service may speak first; if it does not, it may answer the end of our data by its own. */
+/* Microseconds in which a service answers the end of our data by its own. A later end is most likely the proxies', which gave up. */
+enum { AT_ONCE = 1000000 };
+
+/* A connection that is open: a service may speak first; if it does not, it may answer the end of our data. */
 static enum probe_result look(struct probe *p, long ms) {
     struct shake *h = &p->shake;
     enum probe_result r = listen_for(h, h->started + ms * 250LL);
-    bool asked = r == PROBE_TIMED_OUT;
+    bool asked = r == PROBE_TIMED_OUT, late;
+    long long since = loop_micros();
 
     if (asked) {
         shutdown(h->fd, SHUT_WR);
         r = listen_for(h, h->started + ms * 1000LL);
     }
     h->us = (unsigned)(loop_micros() - h->started);
-    if (r == PROBE_CUT_OFF || (!r && !h->came && !asked))
+    late = h->started + h->us - since > AT_ONCE;
+    if (r == PROBE_CUT_OFF || (!r && !h->came && (!asked || late)))
         return turned_away(p, r);
     if (r == PROBE_TIMED_OUT)
         return nothing_came(p, ms);

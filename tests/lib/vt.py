@@ -279,6 +279,18 @@ class Test:
                 print('#  ', line[:300], file=sys.stderr)
 
 
+@contextlib.contextmanager
+def known_as(name):
+    """This process has another name, in /proc."""
+    comm = pathlib.Path('/proc/self/comm')
+    before = comm.read_text()
+    comm.write_text(name)
+    try:
+        yield
+    finally:
+        comm.write_text(before)
+
+
 def expired(*_):
     raise Late('the case takes too long')
 
