@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "fmt.h"
 #include "sys.h"
 
 int file_read(const char *path, char *text, size_t cap) {
@@ -44,6 +45,19 @@ int file_mode(const char *path, bool follow) {
     struct status st;
 
     return read_status(path, follow, &st) ? -1 : st.mode;
+}
+
+bool file_is_port(const char *path) {
+    char device[40], target[256];
+    struct status st;
+    ssize_t n;
+
+    if (read_status(path, true, &st))
+        return false;
+    fmt_print(device, sizeof device, "/sys/dev/char/%u:%u", st.special[0], st.special[1]);
+    n = readlink(device, target, sizeof target - 1);
+    target[n > 0 ? n : 0] = '\0';
+    return n <= 0 || fmt_begins(fmt_base(target), "vport");
 }
 
 bool file_same(const char *a, const char *b) {

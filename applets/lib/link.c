@@ -99,6 +99,9 @@ static unsigned got_data(struct link *l, const struct frame *f) {
     return l->sent_eof ? closing(l, false, NULL, 0) : LINK_SHUT;
 }
 
+/* (host) */
+static bool host_is(const struct link *l, enum link_state state) { return !link_is_guest(l) && l->state == state; }
+
 unsigned link_frame(struct link *l, const struct frame *f, const char *text, unsigned n) {
     if (f->ctrl == FRAME_RESET)
         return got_reset(l, f);
@@ -106,17 +109,17 @@ unsigned link_frame(struct link *l, const struct frame *f, const char *text, uns
         return f->ctrl == FRAME_SYN && !link_is_guest(l) ? got_syn(l, f, text, n) : 0;
     if (l->state == LINK_SYN_SENT)
         return f->ctrl == FRAME_SYNACK ? got_synack(l, f, text, n) : 0;
-    if (l->state == LINK_CONNECTING)
+    if (host_is(l, LINK_CONNECTING))
         return violated(l, "a frame before the SYNACK");
     if (!frame_same(&f->tokens, &l->tokens))
         return violated(l, "wrong token");
-    if (l->state == LINK_SYN_RCVD && f->ctrl == FRAME_ACK && !f->length) {
+    if (host_is(l, LINK_SYN_RCVD) && f->ctrl == FRAME_ACK && !f->length) {
         l->state = LINK_ESTABLISHED;
         return 0;
     }
     if (l->state == LINK_ESTABLISHED && f->ctrl == FRAME_DATA)
         return got_data(l, f);
-    return violated(l, l->state == LINK_SYN_RCVD ? "a frame that is not the ACK" : "wrong ctrl");
+    return violated(l, host_is(l, LINK_SYN_RCVD) ? "a frame that is not the ACK" : "wrong ctrl");
 }
 
 unsigned link_connected(struct link *l, const unsigned char host_token[FRAME_TOKEN]) {

@@ -131,7 +131,7 @@ static void consider(const char *base, void *arg) {
         return;
     if (NESTED && at == 0 && S_ISDIR(mode))
         add_directory(name);
-    else if (S_ISSOCK(mode) || (!NESTED && S_ISCHR(mode)))
+    else if (S_ISSOCK(mode) || (!NESTED && S_ISCHR(mode) && file_is_port(watch_path(name))))
         tell(name, true);
 }
 
