@@ -75,9 +75,13 @@ unsigned conn_count(const char *prefix, size_t n) {
     unsigned count = 0;
 
     for (unsigned i = 0; i < high; i++)
-        if (conns[i].channel && conns[i].link.state != LINK_IDLE && !strncmp(conns[i].channel->name, prefix, n))
+        if (conns[i].channel && (conns[i].link.state != LINK_IDLE || conns[i].frame_left) && !strncmp(conns[i].channel->name, prefix, n))
             count++;
     return count;
+}
+
+const char *conn_refusal(const struct conn *c) {
+    return conn_is_spare(c) ? "all connections are in use (Kconfig HOST_CONNECTIONS)" : role->refuses(c->channel);
 }
 
 void conn_rest(void) {

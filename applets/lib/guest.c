@@ -210,7 +210,7 @@ static void raise_lo(const struct net_address *a) {
 }
 
 int guest_run(const struct proxy_setup *setup, bool reject) {
-    static const struct conn_role role = {LINK_GUEST, NULL, NULL, on_changed, on_lost, on_slow};
+    static const struct conn_role role = {LINK_GUEST, NULL, NULL, NULL, on_changed, on_lost, on_slow};
     static const struct proxy_names names = {
         CONFIG_GUEST_CHANNELS, "GUEST_CHANNELS", path_of, tell_again, NULL,
     };

@@ -20,15 +20,13 @@ static unsigned guest_limit;
 /* The bytes of a channel's name that tell its guest: "guest/", or all of it and its NUL for a channel right below the root. */
 static size_t guest_prefix(const char *name) { return (size_t)(fmt_find(name, '/') - name) + 1; }
 
-static bool over_limit(struct conn *c) {
-    const char *name = c->channel->name;
-    char why[64];
+static const char *over_limit(const struct channel *ch) {
+    static char why[64];
 
-    if (!CONFIG_FEATURE_GUEST_LIMIT || !guest_limit || conn_count(name, guest_prefix(name)) <= guest_limit)
-        return false;
+    if (!CONFIG_FEATURE_GUEST_LIMIT || !guest_limit || conn_count(ch->name, guest_prefix(ch->name)) < guest_limit)
+        return NULL;
     fmt_print(why, sizeof why, "limit of %u connections for this guest", guest_limit);
-    relay_refused(c, why);
-    return true;
+    return why;
 }
 
 static void refuse(struct conn *c, int reason) {
@@ -39,16 +37,14 @@ static void refuse(struct conn *c, int reason) {
 }
 
 static void connect_service(struct conn *c) {
-    bool pending, first = !c->retrying;
+    bool pending;
     int fd;
 
-    if (first) {
+    if (!c->retrying) {
         fmt_print(c->client, sizeof c->client, "%s", service->text);
         c->channel->connections++;
         c->begun = loop_now();
     }
-    if (first && over_limit(c))
-        return;
     fd = net_connect(service, &pending);
     if (fd < 0 && errno == EMFILE && loop_close_now())
         fd = net_connect(service, &pending);
@@ -101,7 +97,7 @@ static void tell_again(const char *name) {
 }
 
 int host_run(const struct proxy_setup *setup, unsigned limit) {
-    static const struct conn_role role = {LINK_HOST, connect_service, on_refused, on_changed, proxy_lost, NULL};
+    static const struct conn_role role = {LINK_HOST, over_limit, connect_service, on_refused, on_changed, proxy_lost, NULL};
     static const struct proxy_names names = {
         CONFIG_HOST_CHANNELS, "HOST_CHANNELS", path_of, tell_again, greet,
     };

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "fmt.h"
+
 /* A DATA or ACK for a connection that this process never had: once for each token pair, a RESET. Host rule 1. A guest that makes up
  * token pairs gets one answer for each read. */
 static void answer_stale(struct channel *ch, struct frame *f) {
@@ -15,11 +17,18 @@ static void answer_stale(struct channel *ch, struct frame *f) {
     channel_note(ch, f, "");
 }
 
-/* No slot is left for this SYN's connection. */
-static void refuse_spare(struct conn *c, struct frame *f) {
+/* This SYN gets no connection: its payload is not waited for. */
+static void refuse_syn(struct conn *c, struct frame *f, const char *why) {
+    struct channel *ch = c->channel;
+
+    frame_skip(&ch->decoder);
     f->ctrl = FRAME_RESET;
-    conn_ended(c, &c->channel->ends, "refused", "all connections are in use (Kconfig HOST_CONNECTIONS)");
-    channel_note(c->channel, f, CONFIG_FEATURE_REASON && f->length ? "all connections of the host proxy are in use" : "");
+    c->spent = true;
+    ch->junk += CHANNEL_SYN;
+    ch->resets++;
+    fmt_copy(c->client, sizeof c->client, "-");
+    conn_ended(c, &ch->ends, "refused", why);
+    channel_note(ch, f, CONFIG_FEATURE_REASON && f->length ? why : "");
 }
 
 static void dispatch(struct conn *c, const struct frame *f) {
@@ -48,15 +57,16 @@ static void dispatch(struct conn *c, const struct frame *f) {
 
 static void begin(struct conn *c, struct frame *f, bool hunted) {
     struct channel *ch = c->channel;
+    bool ours = !hunted || link_concerns(&c->link, f), syn = hunted && ours && !link_is_guest(&c->link);
+    const char *refusal = syn ? conn_refusal(c) : NULL;
 
     c->text_bytes = 0;
-    if (hunted && !link_concerns(&c->link, f)) {
+    if (!ours) {
         frame_reject(&ch->decoder);
         c->greeted |= link_greeted(&c->link, f);
         answer_stale(ch, f);
-    } else if (CONFIG_VIOS_PROXY_HOST && conn_is_spare(c)) {
-        frame_skip(&ch->decoder);
-        refuse_spare(c, f);
+    } else if (refusal) {
+        refuse_syn(c, f, refusal);
     } else if (f->length && (hunted || f->ctrl == FRAME_RESET)) {
         frame_skip(&ch->decoder);
         c->frame = *f;
