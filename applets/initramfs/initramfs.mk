@@ -6,7 +6,7 @@ LIBDIR = $(PREFIX)/lib/vios
 SYSTEM = auto
 SUPERVISOR = auto
 
-INTEGRATE = DESTDIR='$(DESTDIR)' BINDIR='$(BINDIR)' LIBDIR='$(LIBDIR)' VIOS='$(abspath $(O)/vios)' applets/initramfs/install
+INTEGRATE = APPLETS='$(APPLETS)' DESTDIR='$(DESTDIR)' BINDIR='$(BINDIR)' LIBDIR='$(LIBDIR)' applets/initramfs/install
 
 .PHONY: install-initramfs install-service uninstall-initramfs uninstall-service dist deb
 
@@ -36,4 +36,4 @@ dist:
 	@echo $(O)/vios-$(VERSION).tar.gz
 
 deb: all
-	@O='$(abspath $(O))' MAKE='$(MAKE)' applets/initramfs/deb $(VERSION)
+	@APPLETS='$(APPLETS)' O='$(abspath $(O))' MAKE='$(MAKE)' applets/initramfs/deb $(VERSION)
