@@ -33,6 +33,9 @@ static void refuse(struct conn *c, int reason) {
     char why[CONN_TEXT];
 
     fmt_print(why, sizeof why, "service %s: %s", service->text, reason == EAGAIN ? "its backlog is full" : error_text(reason));
+    for (char *p = why; *p; p++) /* of a path anything may be a part */
+        if (*p < ' ' || *p > '~')
+            *p = '?';
     relay_refused(c, why);
 }
 
