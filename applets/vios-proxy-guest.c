@@ -32,7 +32,7 @@ static const struct opt_applet applet = {
     "channel to vios-proxy-host, which connects it to a service on the host.\n"
     "\n"
     "  host_directory  where the channels are (" CONFIG_HOST_DIRECTORY ")\n"
-    "  service_port    where to listen, 1..65535 (5672)\n"
+    "  service_port    where to listen, 1..65535 (" PROXY_PORT ")\n"
     "  log_level       " LOG_LEVELS "\n",
     options,
     1,

@@ -38,7 +38,7 @@ static const struct opt_applet applet = {
     "\n"
     "  guest_directory  QEMU's sockets, or a directory of them for each guest\n"
     "                   (" CONFIG_GUEST_DIRECTORY ")\n"
-    "  service_port     the service's port, 1..65535 (5672)\n"
+    "  service_port     the service's port, 1..65535 (" PROXY_PORT ")\n"
     "  log_level        " LOG_LEVELS "\n",
     options,
     1,

@@ -35,6 +35,11 @@ void proxy_set_unix(const char *path);
 void proxy_set_glob(const char *pattern);
 void proxy_set_ready(const char *fd);
 
+/* The default port, in the help. */
+#define PROXY_QUOTE(x) #x
+#define PROXY_TEXT(x) PROXY_QUOTE(x)
+#define PROXY_PORT PROXY_TEXT(CONFIG_SERVICE_PORT)
+
 /* From the options and the operands [directory [port [log_level]]]: whether a directory was given, which one, and where to listen
  * or to connect. Bad ones are FATAL with the texts of the 2011 manual. */
 struct proxy_setup {
