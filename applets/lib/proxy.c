@@ -101,9 +101,11 @@ static bool wanted(const char *name) {
 }
 
 static void come(const char *name) {
-    struct channel *ch;
+    struct channel *ch = channel_find(name);
 
-    if (!wanted(name) || channel_find(name))
+    if (ch && ch->fd >= 0 && !ch->attached)
+        relay_start(ch); /* it may have gone and come since it was opened: then no host would ever be seen there */
+    if (ch || !wanted(name))
         return;
     ch = channel_add(name, names->limit);
     if (ch) {

@@ -14,7 +14,7 @@
 /* Once, before all else. */
 void relay_init(const struct conn_role *role);
 
-/* A channel has just been opened: reads what waits, so that it is known whether a host is attached. */
+/* A channel has just been opened, or may have been replaced: reads what waits, so that it is known whether a host is attached. */
 void relay_start(struct channel *ch);
 
 /* (guest) Carries the client fd over the free, attached channel. since: loop_now() when the client came. */

@@ -23,6 +23,7 @@ import threading
 from signal import SIGKILL, SIGTERM
 
 from vt import BUILD, DEADLINE, ROOT, VIOS, Late, wait_until
+from wire import ANY, Decoder, FakeHost
 
 BOOT_DEADLINE = 90
 WORDS = 'console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable no_timer_check nokaslr'
@@ -269,3 +270,39 @@ class Guest:
         if self.qemu.poll() is None:
             self.qemu.kill()
         self.qemu.wait()
+
+
+def debug(i):
+    return f'/sys/kernel/debug/virtio-ports/vport0p{i + 1}'
+
+
+def host_is(g, i, attached):
+    """Waits until the guest has noticed."""
+    g.check(f'until grep -q "^host_connected: {int(attached)}" {debug(i)}; do usleep 10000; done')
+
+
+class QemuHost(FakeHost):
+    """A program that has QEMU's socket open."""
+
+    def __init__(self, t, g, i=0, attach=True):
+        self.t, self.g, self.i, self.conn, self.guest, self.host = t, g, i, None, ANY, ANY
+        t.defer(self.away)
+        if attach:
+            self.attach()
+            host_is(g, i, True)
+
+    def attach(self):
+        self.conn = socket.socket(socket.AF_UNIX)
+        self.conn.connect(str(self.g.sockets[self.i]))
+        self.conn.settimeout(DEADLINE)
+        self.decoder = Decoder()
+
+    def away(self):
+        self.detach()
+        host_is(self.g, self.i, False)
+
+    def probed(self, *options):
+        """A probe that has sent its SYN."""
+        job = self.g.spawn(' '.join(['exec vios probe', *options, self.g.names[self.i]]))
+        self.syn()
+        return job
