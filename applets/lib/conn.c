@@ -99,7 +99,7 @@ void conn_recycle(struct conn *c) {
     }
     c->link = (struct link){.role = (unsigned char)role->role};
     c->deadline = c->draining = c->error = 0;
-    c->connecting = c->shut_due = c->shut = c->slow = c->greeted = c->suspect = c->retrying = false;
+    c->connecting = c->shut_due = c->shut = c->slow = c->greeted = c->retrying = false;
     if (link_is_guest(&c->link)) {
         c->channel->decoder = (struct frame_decoder){0};
         c->frame_left = 0;

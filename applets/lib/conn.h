@@ -26,7 +26,7 @@ enum { CONN_RX = CONFIG_BUFFER_SIZE < 61440 ? CONFIG_BUFFER_SIZE : 61440 };
  * deadline: when link_patience() is over, 0: never. since, begun: (guest) when the client came, and to this
  * channel: moving it does not give it more time in all.
  * slow: (guest) the time after which the client may be moved is over. greeted: a host has attached
- * since the SYN, which may not have reached it. suspect: the last look found the port's host absent.
+ * since the SYN, which may not have reached it.
  * draining: the RST that ends the connection waits until then for the TCP peer, 0: it does not.
  * spent: (host) a connect was made in this turn. retrying: the service could not take it yet; begun: when the first was made. */
 struct conn {
@@ -34,7 +34,7 @@ struct conn {
     unsigned char *tx, *rx; /* CONFIG_BUFFER_SIZE and CONN_RX bytes */
     struct link link;
     int fd, error;
-    bool connecting, shut_due, shut, slow, greeted, suspect, spent, retrying, moved;
+    bool connecting, shut_due, shut, slow, greeted, spent, retrying, moved;
     unsigned todo, filler;
     unsigned head, tail, raw, filled;
     struct frame frame;

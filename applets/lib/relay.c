@@ -10,7 +10,7 @@
 #include "receiver.h"
 #include "sender.h"
 
-/* A lost wake-up of a port, and a host that goes while its port is not read, are found by a look once in this many milliseconds. */
+/* A lost wake-up of a port is made good for once in this many milliseconds. virtio-serial.md, "select". */
 enum { LOOK_AGAIN = 1000 };
 /* Bytes that an idle channel is read for in a turn: junk gets no more than its share. */
 enum { IDLE_READ = 4096 };
@@ -271,11 +271,12 @@ void relay_resume(struct channel *ch) {
 
 /* ---- time ---- */
 
-/* A port whose news may not reach select(): one that is written to, or not read. */
+/* A port whose news may not reach select(): one that is written to. (One that is not read, since the TCP peer has yet to take what came, is
+ * left alone, even if its host has gone: it may hold the rest of that, and its end.) */
 static bool needs_look(const struct conn *c) {
     const struct channel *ch = c->channel;
 
-    return ch->port && ch->attached && (ch->owed_bytes || c->todo || !receiver_may_read(ch));
+    return ch->port && ch->attached && (ch->owed_bytes || c->todo);
 }
 
 static bool timed; /* relay_timeout() has found something to wait for */
@@ -305,19 +306,6 @@ long relay_timeout(void) {
     }
     timed = wait >= 0;
     return wait;
-}
-
-/* A host that is attached leaves its port writable or unread; a port that is readable but not writable, with nothing owed, has
- * lost its host or is unplugged, unless its ring is just full: so it takes two looks. virtio-serial.md, "select". */
-static void look(struct conn *c) {
-    struct channel *ch = c->channel;
-
-    bool absent = !ch->owed_bytes && !c->todo && loop_peek(ch->fd) == LOOP_READ;
-
-    if (absent && c->suspect)
-        lose(ch, false);
-    c->suspect = absent;
-    settle(ch);
 }
 
 /* The host that greeted has not answered: its QEMU may have dropped our SYN with the words for the host before. Once more. */
@@ -375,7 +363,7 @@ void relay_tick(void) {
         if (c->deadline && c->deadline <= now)
             expire(c);
         if (c->channel && look_now && needs_look(c))
-            look(c);
+            settle(c->channel);
         if (c->channel && c->spent) {
             c->spent = false;
             settle(c->channel);
