@@ -22,7 +22,7 @@ enum { MASK = IN_CREATE | IN_MOVED_TO | IN_ATTRIB | IN_DELETE | IN_MOVED_FROM | 
 enum { DIRECTORIES = 1 + (CONFIG_VIOS_PROXY_HOST ? CONFIG_HOST_CHANNELS : 0) };
 
 /* The root is directories[0], with the empty name. wd: -1 for a free slot, or while the root is missing. ancestor: the watch on the
- * nearest directory above a missing root. */
+ * nearest directory above a root that is missing, or empty: if that is removed while somebody keeps it open, it does not tell. */
 struct directory {
     int wd;
     char name[CHANNEL_NAME];
@@ -127,6 +127,8 @@ static void consider(const char *base, void *arg) {
     }
     fmt_print(name, sizeof name, "%s%s%s", parent, *parent ? "/" : "", base);
     mode = file_mode(watch_path(name), !NESTED);
+    if (mode < 0 && errno == EACCES)
+        log_limited(&left_alone, loop_now(), LOG_ERROR, "cannot look at %s: %m", watch_path(name));
     if (mode < 0)
         return;
     if (NESTED && at == 0 && S_ISDIR(mode))
@@ -154,13 +156,41 @@ static int watch_above(void) {
     int wd;
 
     fmt_copy(above, sizeof above, root);
+    for (size_t n = strlen(above); n > 1 && above[n - 1] == '/';)
+        above[--n] = '\0';
     do {
         slash = strrchr(above, '/');
         fmt_copy(slash == above ? above + 1 : slash ? slash : above, 2, slash ? "" : ".");
         wd = inotify_add_watch(inotify, above, MASK_ABOVE);
-    } while (wd < 0 && slash && above[1]);
+    } while (wd < 0 && slash && slash != above);
     return wd;
 }
+
+static void count_name(const char *name, void *arg) {
+    (void)name;
+    ++*(unsigned *)arg;
+}
+
+static void guard_no_more(void) {
+    if (ancestor >= 0)
+        inotify_rm_watch(inotify, ancestor);
+    ancestor = -1;
+}
+
+/* Begins to watch what is above an empty root. */
+static void guard(void) {
+    unsigned n = 0;
+
+    watch_list(root, true, count_name, &n);
+    if (n || ancestor >= 0)
+        return;
+    ancestor = watch_above();
+    if (ancestor == directories[0].wd) /* as with "." */
+        ancestor = -1;
+}
+
+/* Whether the watched root is not what is at its path any more. */
+static bool is_replaced(void) { return inotify_add_watch(inotify, root, MASK) != directories[0].wd; }
 
 /* Nothing would ever be seen again. */
 static bool blind(void) { return directories[0].wd < 0 && ancestor < 0; }
@@ -169,6 +199,7 @@ static bool blind(void) { return directories[0].wd < 0 && ancestor < 0; }
 static void enter_root(void) {
     int above = -1;
 
+    guard_no_more();
     for (;;) {
         int before = above;
 
@@ -183,7 +214,10 @@ static void enter_root(void) {
     }
     if (directories[0].wd >= 0 && above >= 0)
         inotify_rm_watch(inotify, above);
-    ancestor = directories[0].wd >= 0 ? -1 : above;
+    if (directories[0].wd < 0)
+        ancestor = above;
+    else
+        guard();
 }
 
 static void leave(unsigned at) {
@@ -203,12 +237,23 @@ static void leave_root(void) {
         log_msg(LOG_ERROR, "cannot watch %s: %m", root);
 }
 
+/* A directory has gone; another one may have taken its place before. */
+static void renew(unsigned at) {
+    char name[CHANNEL_NAME];
+
+    fmt_copy(name, sizeof name, directories[at].name);
+    leave(at);
+    consider(name, &directories[0]);
+}
+
 static void on_name(unsigned at, const char *base, bool there) {
     const char *parent = directories[at].name;
     char name[CHANNEL_NAME];
     int below;
 
     if (there) {
+        if (at == 0)
+            guard_no_more();
         consider(base, &directories[at]);
         return;
     }
@@ -219,6 +264,11 @@ static void on_name(unsigned at, const char *base, bool there) {
     if (at == 0 && below > 0)
         leave((unsigned)below);
     tell(name, false);
+    if (at > 0)
+        return;
+    guard();
+    if (is_replaced())
+        leave_root();
 }
 
 static void on_event(const struct inotify_event *e) {
@@ -226,21 +276,24 @@ static void on_event(const struct inotify_event *e) {
         leave_root();
         return;
     }
-    if (e->wd == ancestor && directories[0].wd < 0) {
-        inotify_rm_watch(inotify, ancestor);
-        ancestor = -1;
-        enter_root();
+    if (e->wd == ancestor) {
+        if (directories[0].wd < 0)
+            enter_root();
+        else if (!e->len || is_replaced())
+            leave_root();
         return;
     }
     for (unsigned i = 0; i < count; i++) {
-        if (directories[i].wd != e->wd || (!e->len && (e->mask & IN_ATTRIB)))
+        if (directories[i].wd != e->wd)
             continue;
         if (e->len)
             on_name(i, e->name, e->mask & (IN_CREATE | IN_MOVED_TO | IN_ATTRIB));
+        else if (e->mask & IN_ATTRIB) /* perhaps it may be read, or searched, only now */
+            watch_list(watch_path(directories[i].name), i == 0, consider, &directories[i]);
         else if (i == 0)
             leave_root();
         else
-            leave(i);
+            renew(i);
         return;
     }
 }
