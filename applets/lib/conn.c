@@ -71,17 +71,17 @@ unsigned conn_top(void) { return high; }
 
 struct conn *conn_at(unsigned i) { return conns[i].channel ? &conns[i] : NULL; }
 
-unsigned conn_count(const char *prefix, size_t n) {
+unsigned conn_count(const struct conn *c, size_t n) {
     unsigned count = 0;
 
     for (unsigned i = 0; i < high; i++)
-        if (conns[i].channel && (conns[i].link.state != LINK_IDLE || conns[i].frame_left) && !strncmp(conns[i].channel->name, prefix, n))
+        if (conns[i].channel && &conns[i] != c && !strncmp(conns[i].channel->name, c->channel->name, n))
             count++;
     return count;
 }
 
 const char *conn_refusal(const struct conn *c) {
-    return conn_is_spare(c) ? "all connections are in use (Kconfig HOST_CONNECTIONS)" : role->refuses(c->channel);
+    return conn_is_spare(c) ? "all connections are in use (HOST_CONNECTIONS)" : role->refuses(c);
 }
 
 void conn_rest(void) {
@@ -154,7 +154,7 @@ void conn_apply(struct conn *c, unsigned actions) {
     } else {
         c->todo |= actions & LINK_SENDS;
     }
-    if (actions & LINK_CONNECT) {
+    if (CONFIG_VIOS_PROXY_HOST && (actions & LINK_CONNECT)) {
         c->spent = true;
         c->retrying = false;
         c->channel->junk += CHANNEL_SYN;

@@ -44,13 +44,13 @@ struct conn {
     char client[CONN_CLIENT];
 };
 
-/* What the two ends do differently. refuses: (host) why this channel's guest may not have one more connection, or NULL. connect: (host) begin to connect to the service, or once more (retrying); ends in relay_connecting(),
+/* What the two ends do differently. refuses: (host) why c's guest may not have one more connection, or NULL. connect: (host) begin to connect to the service, or once more (retrying); ends in relay_connecting(),
  * relay_refused() or retrying. refused: (host) the connect that was pending, or retrying, is over with this errno; ends likewise. changed: this
  * channel has become free, or its host has come or gone. lost: its fd is closed now, and it carries nothing. slow: (guest) this client has
  * waited CONFIG_MOVE_TIMEOUT for an answer. */
 struct conn_role {
     enum link_role role;
-    const char *(*refuses)(const struct channel *ch);
+    const char *(*refuses)(const struct conn *c);
     void (*connect)(struct conn *c);
     void (*refused)(struct conn *c, int reason);
     void (*changed)(struct channel *ch);
@@ -69,13 +69,13 @@ bool conn_is_spare(const struct conn *c);
 /* The connection is over and its frames are out: the slot is as just borrowed, but for bytes that wait in rx. */
 void conn_recycle(struct conn *c);
 
-/* The i-th slot, 0..conn_top() - 1, or NULL when it is free. Slots that connections, also those
- * whose SYN is not yet complete, of the channels whose name begins with these n bytes have. */
+/* The i-th slot, 0..conn_top() - 1, or NULL when it is free. Slots that others than c have, of
+ * channels whose name begins with the same n bytes: connections, SYNs that are not complete, and bytes that wait for their turn. */
 unsigned conn_top(void);
 struct conn *conn_at(unsigned i);
-unsigned conn_count(const char *prefix, size_t n);
+unsigned conn_count(const struct conn *c, size_t n);
 
-/* (host) Why the SYN that has just come must be refused, or NULL. */
+/* (host) Why c must not get another connection than it may have now, or NULL. */
 const char *conn_refusal(const struct conn *c);
 
 /* No slot is in use: gives back the memory of the buffers. */

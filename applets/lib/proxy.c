@@ -103,8 +103,8 @@ static bool wanted(const char *name) {
 static void come(const char *name) {
     struct channel *ch = channel_find(name);
 
-    if (ch && ch->fd >= 0 && !ch->attached)
-        relay_start(ch); /* it may have gone and come since it was opened: then no host would ever be seen there */
+    if (ch)
+        relay_check(ch); /* it may have gone and come since it was opened */
     if (ch || !wanted(name))
         return;
     ch = channel_add(name, names->limit);
@@ -132,7 +132,8 @@ static void go(const char *name) {
         if (!*ch->name || !within(ch->name, name))
             continue;
         ch->gone = true;
-        relay_drop(ch);
+        if (!relay_check(ch))
+            relay_drop(ch);
     }
 }
 
@@ -144,6 +145,7 @@ void proxy_name(const char *name, bool there) {
 }
 
 void proxy_lost(struct channel *ch) {
+    bool all = left_out;
     char name[CHANNEL_NAME];
 
     if (!ch->gone) {
@@ -153,8 +155,8 @@ void proxy_lost(struct channel *ch) {
     }
     fmt_copy(name, sizeof name, ch->name);
     channel_forget(ch);
-    names->again(left_out ? NULL : name);
-    left_out = false;
+    left_out = false; /* again() may find that one more name has no room */
+    names->again(all ? NULL : name);
 }
 
 /* ---- the main loop ---- */

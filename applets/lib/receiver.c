@@ -122,8 +122,15 @@ static void step(struct conn *c) {
         conn_apply(c, link_event(&c->link, LINK_BAD, NULL));
 }
 
+/* Whether what comes is of no connection: in a guest, without one, and behind its own RESET; it is read to see the host go. */
+static bool is_stale(const struct conn *c) {
+    return link_is_guest(&c->link) && (c->link.state == LINK_IDLE || c->link.state == LINK_OVER);
+}
+
 /* Whether the bytes from the channel may be looked at now. A storm of SYNs gets one connect a turn. */
 static bool may_parse(const struct conn *c) {
+    if (is_stale(c))
+        return true;
     return c->link.state < LINK_CLOSING && !(c->link.state == LINK_IDLE && (c->spent || c->channel->owed_bytes));
 }
 
@@ -131,10 +138,10 @@ bool receiver_parse(struct conn *c) {
     bool any = false;
 
     for (; c->raw < c->filled && may_parse(c); any = true) {
-        if (c->frame_left)
-            collect(c);
-        else if (c->link.state == LINK_IDLE && link_is_guest(&c->link))
+        if (is_stale(c))
             c->raw = c->filled;
+        else if (c->frame_left)
+            collect(c);
         else
             step(c);
     }

@@ -2,6 +2,7 @@
 #include "relay.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 #include "fmt.h"
 #include "log.h"
@@ -126,7 +127,7 @@ static void settle(struct channel *ch) {
     }
     if (ch->broken && ch->fd >= 0)
         lose(ch, false);
-    if (conn_is_spare(c))
+    if (CONFIG_VIOS_PROXY_HOST && (conn_is_spare(c) || (c && c->link.state == LINK_IDLE && ch->owed_bytes && conn_refusal(c))))
         c->raw = c->filled; /* others may need it: a guest that is refused and does not read keeps nothing */
     if (c && c->link.state == LINK_IDLE && !c->frame_left && c->raw == c->filled) {
         conn_release(c);
@@ -264,6 +265,16 @@ void relay_drop(struct channel *ch) {
     role->lost(ch);
 }
 
+bool relay_check(struct channel *ch) {
+    char none;
+
+    if (!ch->port || ch->fd < 0 || read(ch->fd, &none, 0) >= 0 || errno != ENODEV)
+        return false;
+    ch->broken = true;
+    settle(ch);
+    return true;
+}
+
 void relay_resume(struct channel *ch) {
     ch->paused = false;
     settle(ch);
@@ -294,7 +305,7 @@ long relay_timeout(void) {
             next = c->deadline;
         if (needs_look(c) && wait < 0)
             wait = LOOK_AGAIN;
-        if (c->spent && c->raw < c->filled && c->link.state == LINK_IDLE)
+        if (CONFIG_VIOS_PROXY_HOST && c->spent && c->raw < c->filled && c->link.state == LINK_IDLE)
             wait = 0;
     }
     if (next >= 0) {
@@ -364,7 +375,7 @@ void relay_tick(void) {
             expire(c);
         if (c->channel && look_now && needs_look(c))
             settle(c->channel);
-        if (c->channel && c->spent) {
+        if (CONFIG_VIOS_PROXY_HOST && c->channel && c->spent) {
             c->spent = false;
             settle(c->channel);
         }

@@ -14,7 +14,7 @@
 /* Once, before all else. */
 void relay_init(const struct conn_role *role);
 
-/* A channel has just been opened, or may have been replaced: reads what waits, so that it is known whether a host is attached. */
+/* A channel has just been opened: reads what waits, so that it is known whether a host is attached. */
 void relay_start(struct channel *ch);
 
 /* (guest) Carries the client fd over the free, attached channel. since: loop_now() when the client came. */
@@ -29,6 +29,9 @@ void relay_refused(struct conn *c, const char *why);
 
 /* Closes a channel whose name has gone, if it carries nothing. */
 void relay_drop(struct channel *ch);
+
+/* Whether the channel's port has been unplugged; then it is closed, and what it carries ends, whatever its TCP peer does. */
+bool relay_check(struct channel *ch);
 
 /* (host) The channel's pause is over. */
 void relay_resume(struct channel *ch);
