@@ -39,28 +39,36 @@ one-by-one:
 	@set -e; for target in $(MAKECMDGOALS); do $(MAKE) $$target; done
 else
 
+ifneq ($(words $(O)),1)
+$(error O=$(O): blanks cannot be in it)
+endif
+
 # ---- configuration ----
 
 KCONFIG = $(AWK) -f applets/config/kconfig.awk
 DOTCONFIG = $(wildcard $(KCONFIG_CONFIG))
 
+# What make clean may clear: a directory that was made for this, or was empty.
+MARK = $(O)/.vios-build
+MAKE_O = mkdir -p $(O); [ -e $(MARK) ] || [ "$$(ls -A $(O))" ] || echo 'made by the Makefile of vios' >$(MARK)
+
 # Read anew every time, rewritten only when it differs.
 $(O)/config.mk: FORCE
-	@mkdir -p $(O)
+	@$(MAKE_O)
 	@$(KCONFIG) -v mode=build -v header=$(O)/config.h.new -v makefile=$@.new Kconfig $(DOTCONFIG)
 	@for f in $(O)/config.h $@; do cmp -s $$f.new $$f && rm $$f.new || mv $$f.new $$f; done
 
 $(O)/config.h: $(O)/config.mk ;
 
 defconfig allyesconfig allnoconfig randconfig olddefconfig:
-	@mkdir -p $(O)
+	@$(MAKE_O)
 	@seed=$${KCONFIG_SEED:-$$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')}; \
 	[ $@ != randconfig ] || echo "KCONFIG_SEED=$$seed"; \
 	$(KCONFIG) -v mode=$@ -v seed=$$seed Kconfig $(DOTCONFIG) >$(O)/.config.new
 	@mv $(O)/.config.new $(KCONFIG_CONFIG)
 
 savedefconfig:
-	@mkdir -p $(O)
+	@$(MAKE_O)
 	@$(KCONFIG) -v mode=$@ Kconfig $(DOTCONFIG) >$(O)/defconfig
 	@echo "$(O)/defconfig: what differs from the defaults"
 
@@ -133,11 +141,11 @@ uninstall:
 
 include applets/initramfs/initramfs.mk
 
-# Only what make and the tests put there: O may be a directory that holds other things.
-MADE = obj commands config.h config.mk .config.new vios vios_unstripped defconfig kconfig cost clang ci.log cache tests test-* cross-* \
-	dist vios-$(VERSION).tar.gz *.deb
+# Only what make and the tests put there.
+MADE = .vios-build obj commands config.h config.mk .config.new vios vios_unstripped defconfig kconfig cost clang ci.log cache tests test-* cross-* \
+	dist.* vios-$(VERSION).tar.gz *.deb
 clean:
-	@! [ -e $(O)/vios.c ] || { echo "clean: $(O) holds the sources too; remove by hand: $(MADE)" >&2; exit 1; }
+	@[ ! -e $(O) ] || [ $(O) = build ] || [ -e $(MARK) ] || { echo "clean: $(O) held other things before make came: clear it by hand" >&2; exit 1; }
 	$(if $(wildcard $(O)),cd $(O) && rm -rf $(MADE))
 	$(if $(wildcard $(O)),@rmdir $(O) 2>/dev/null || :)
 

@@ -24,16 +24,15 @@ uninstall-service:
 
 # What is committed, always the same bytes: the times are the commit's, or SOURCE_DATE_EPOCH.
 dist:
-	@rm -rf $(O)/dist; mkdir -p $(O)/dist/tree
-	@set -e; epoch=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)}; \
-	git archive -o $(O)/dist/commit.tar HEAD; \
-	tar -C $(O)/dist/tree -xf $(O)/dist/commit.tar; \
-	find $(O)/dist/tree ! -type d -printf '%P\n' | sort >$(O)/dist/names; \
-	tar -C $(O)/dist/tree -cf $(O)/dist/all.tar -T $(O)/dist/names --format=ustar --sort=name --mtime=@$$epoch --owner=root:0 --group=root:0 \
+	@mkdir -p $(O)
+	@set -e; dist=$$(mktemp -d $(O)/dist.XXXXXX); trap 'rm -rf $$dist' EXIT; mkdir $$dist/tree; epoch=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)}; \
+	git archive -o $$dist/commit.tar HEAD; \
+	tar -C $$dist/tree -xf $$dist/commit.tar; \
+	find $$dist/tree ! -type d -printf '%P\n' | sort >$$dist/names; \
+	tar -C $$dist/tree -cf $$dist/all.tar -T $$dist/names --format=ustar --sort=name --mtime=@$$epoch --owner=root:0 --group=root:0 \
 		--mode=u=rwX,go=rX --transform='s|^|vios-$(VERSION)/|S'; \
-	gzip -9n <$(O)/dist/all.tar >$(O)/vios-$(VERSION).tar.gz; \
-	rm -rf $(O)/dist
+	gzip -9n <$$dist/all.tar >$(O)/vios-$(VERSION).tar.gz
 	@echo $(O)/vios-$(VERSION).tar.gz
 
 deb: all
-	@APPLETS='$(APPLETS)' O='$(abspath $(O))' MAKE='$(MAKE)' applets/initramfs/deb $(VERSION)
+	@APPLETS='$(APPLETS)' O='$(O)' MAKE='$(MAKE)' applets/initramfs/deb $(VERSION)
