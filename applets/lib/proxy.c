@@ -202,7 +202,8 @@ static void say_ready(void) {
         return;
     if (log_text(ready_fd, "\n"))
         log_msg(LOG_WARN, "-f %d: %m", ready_fd);
-    close(ready_fd);
+    if (ready_fd != STDERR_FILENO) /* what is opened next must not get the log */
+        close(ready_fd);
 }
 
 static long sooner(long a, long b) { return a < 0 || (b >= 0 && b < a) ? b : a; }
