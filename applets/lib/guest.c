@@ -105,7 +105,7 @@ static void move(struct conn *c) {
 
     if (guest_choose(&other, true) != GUEST_FREE || other == c->channel)
         return;
-    log_msg(LOG_INFO, "%s: no answer: client %s goes to %s", c->channel->name, c->client, other->name);
+    log_msg(LOG_WARN, "%s: no answer: client %s goes to %s", c->channel->name, c->client, other->name);
     fmt_copy(client, sizeof client, c->client);
     relay_open(other, relay_take(c), client, since);
 }

@@ -236,7 +236,7 @@ int relay_take(struct conn *c) {
 
     loop_watch(fd, 0, NULL, NULL);
     c->fd = -1;
-    conn_apply(c, link_event(&c->link, LINK_TIMEOUT, NULL));
+    conn_apply(c, link_event(&c->link, LINK_REFUSED, NULL));
     settle(ch);
     return fd;
 }
