@@ -72,15 +72,43 @@ static enum probe_result open_failed(struct probe *p, const char *path, dev_t de
     return PROBE_NO_CHANNEL;
 }
 
-/* A unix socket that is not the guest's end of a channel: what is sent there would reach a guest, or a service, as data. */
-static bool is_wrong_end(struct probe *p) {
-    bool qemu = net_peer_is(p->shake.fd, "qemu");
+struct clients {
+    const struct probe *of;
+    unsigned served, waiting;
+    unsigned long listener;
+};
 
-    if (!qemu && !net_peer_is(p->shake.fd, "vios"))
+static void count_client(const struct socks *s, void *arg) {
+    struct clients *c = arg;
+    struct stat st;
+
+    if (socks_stat(s, &st) || st.st_dev != c->of->fs || st.st_ino != c->of->inode)
+        return;
+    if (s->listens)
+        c->listener = s->inode;
+    else
+        *(s->pending ? &c->waiting : &c->served) += 1;
+}
+
+/* A unix socket that is not the guest's end of a channel: what is sent there would reach a guest, or a service, as data. */
+static bool is_wrong_end(struct probe *p, const char *program) {
+    bool qemu = fmt_begins(program, "qemu");
+
+    if (!qemu && !fmt_begins(program, "vios"))
         return false;
     fmt_print(p->text, PROBE_TEXT, "no such channel: %s", qemu ? "this socket is QEMU's, the host's end of one" : "this socket is where vios-proxy-guest takes clients");
     p->next = qemu ? "run vios-probe in the guest; who is attached at this end, vios-list DIRECTORY shows" : "vios-list shows the channels";
     return true;
+}
+
+/* The program that listens on the socket, found without a connect; "" if /proc does not show it. */
+static const char *listener(const struct probe *p) {
+    struct clients c = {p, 0, 0, 0};
+    int pid;
+
+    socks_each(count_client, &c);
+    pid = holder_of_socket(c.listener);
+    return pid ? holder_name(pid) : "";
 }
 
 enum probe_result probe_open(struct probe *p, const char *path) {
@@ -95,6 +123,8 @@ enum probe_result probe_open(struct probe *p, const char *path) {
     h->port = S_ISCHR(st.st_mode);
     p->fs = st.st_dev;
     p->inode = st.st_ino;
+    if (!h->port && is_wrong_end(p, listener(p)))
+        return PROBE_NO_CHANNEL;
     errno = ENAMETOOLONG;
     if (h->port)
         h->fd = sys_open(path, O_RDWR | O_NONBLOCK | O_NOCTTY);
@@ -102,29 +132,15 @@ enum probe_result probe_open(struct probe *p, const char *path) {
         h->fd = net_path(&a, path) ? -1 : net_connect(&a, &pending);
     if (h->fd < 0)
         return open_failed(p, path, st.st_rdev);
-    if (h->port || !is_wrong_end(p))
+    if (h->port || !is_wrong_end(p, net_peer_is(h->fd, "qemu") ? "qemu" : net_peer_is(h->fd, "vios") ? "vios" : ""))
         return PROBE_ANSWERED;
     probe_close(p);
     return PROBE_NO_CHANNEL;
 }
 
-struct clients {
-    const struct probe *of;
-    unsigned served, waiting;
-};
-
-static void count_client(const struct socks *s, void *arg) {
-    struct clients *c = arg;
-    struct stat st;
-
-    if (s->listens || socks_stat(s, &st) || st.st_dev != c->of->fs || st.st_ino != c->of->inode)
-        return;
-    *(s->pending ? &c->waiting : &c->served) += 1;
-}
-
 /* Whether our socket has not been accepted, because QEMU has a client. */
 static bool is_waiting(const struct probe *p) {
-    struct clients c = {p, 0, 0};
+    struct clients c = {p, 0, 0, 0};
 
     if (!p->shake.port)
         socks_each(count_client, &c);

@@ -50,11 +50,11 @@ static enum probe_result unconnected(struct probe *p, const char *address, int r
     return PROBE_NO_CHANNEL;
 }
 
-static enum probe_result turned_away(struct probe *p, enum probe_result r) {
+static enum probe_result turned_away(struct probe *p, enum probe_result r, unsigned us) {
     fmt_print(p->text, PROBE_TEXT,
               "the proxy took the connection and %s it after %u ms: the service refuses or does not accept, or no "
               "host is attached, or there is no channel",
-              r ? "reset" : "closed", p->shake.us / 1000);
+              r ? "reset" : "closed", us / 1000);
     p->next = "see the messages of vios-proxy-guest, which tell why";
     return PROBE_REFUSED;
 }
@@ -77,16 +77,16 @@ static enum probe_result look(struct probe *p, long ms) {
     struct shake *h = &p->shake;
     enum probe_result r = listen_for(h, h->started + ms * 250LL);
     bool asked = r == PROBE_TIMED_OUT, late;
-    long long since = loop_micros();
+    long long since = asked ? loop_micros() : h->started;
 
     if (asked) {
         shutdown(h->fd, SHUT_WR);
         r = listen_for(h, h->started + ms * 1000LL);
     }
-    h->us = (unsigned)(loop_micros() - h->started);
-    late = h->started + h->us - since > AT_ONCE;
+    h->us = (unsigned)(loop_micros() - since);
+    late = h->us > AT_ONCE;
     if (r == PROBE_CUT_OFF || (!r && !h->came && (!asked || late)))
-        return turned_away(p, r);
+        return turned_away(p, r, (unsigned)(loop_micros() - h->started));
     if (r == PROBE_TIMED_OUT)
         return nothing_came(p, ms);
     if (r) {
