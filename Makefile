@@ -79,7 +79,8 @@ oldconfig menuconfig nconfig:
 
 ifeq ($(filter $(NO_BUILD_TARGETS),$(MAKECMDGOALS)),)
 include $(O)/config.mk
-override CC := $(shell CROSS_COMPILE='$(CROSS_COMPILE)' applets/config/find-cc $(if $(filter-out default undefined,$(origin CC)),'$(CC)'))
+GIVEN_CC := $(if $(filter-out default undefined,$(origin CC)),$(CC))
+override CC := $(shell CROSS_COMPILE='$(CROSS_COMPILE)' applets/config/find-cc $(if $(GIVEN_CC),'$(GIVEN_CC)'))
 endif
 
 SOURCES = vios.c $(APPLETS:%=applets/%.c) $(sort $(wildcard applets/lib/*.c))
@@ -102,10 +103,12 @@ VIOS_LDFLAGS = -static -no-pie -Wl,--gc-sections -Wl,--build-id=none -Wl,-z,nose
 COMPILE = $(CC) $(VIOS_CFLAGS) $(CPPFLAGS) $(CFLAGS)
 LINK = $(CC) $(CFLAGS) $(VIOS_LDFLAGS) $(LDFLAGS) -o $(O)/vios_unstripped $(OBJECTS)
 
+CC_ADVICE = install musl-tools (Debian, Ubuntu), musl-gcc (Fedora) or musl (Arch), or set CC
+
 # What the objects and the binary are made with and from: a change rebuilds them.
 $(O)/commands: FORCE
 	$(if $(APPLETS),,$(error $(KCONFIG_CONFIG): at least one applet must be on))
-	$(if $(CC),,$(error no C compiler for musl: install musl-tools (Debian, Ubuntu), musl-gcc (Fedora) or musl (Arch), or set CC))
+	$(if $(CC),,$(error $(if $(GIVEN_CC),CC=$(GIVEN_CC) does not build,no C compiler) for musl: $(CC_ADVICE)))
 	$(file >$@.new,$(COMPILE))$(file >>$@.new,$(LINK))
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
