@@ -22,7 +22,8 @@ enum { PORTS_MAX = 1024 };
 
 static struct port table[PORTS_MAX];
 static unsigned count, left_out;
-static bool hidden; /* something could not be looked at */
+static bool hidden;  /* something could not be looked at */
+static bool blurred; /* a socket could be any: its path is relative to a directory that cannot be seen */
 static const char *root; /* NULL: the ports are from sysfs */
 
 /* ---- what there is ---- */
@@ -219,7 +220,11 @@ static void match_socket(const struct socks *s, void *unused) {
     struct stat st;
 
     (void)unused;
-    if (socks_stat(s, &st) || !S_ISSOCK(st.st_mode))
+    if (socks_stat(s, &st)) {
+        blurred |= *s->path != '/' && *s->path != '@';
+        return;
+    }
+    if (!S_ISSOCK(st.st_mode))
         return;
     for (unsigned i = 0; i < count; i++) {
         struct port *p = &table[i];
@@ -243,7 +248,11 @@ static void look_at_sockets(void) {
     for (unsigned i = 0; known && i < count; i++)
         if (table[i].is_socket)
             table[i].host = table[i].held = 0;
+    blurred = false;
     socks_each(match_socket, NULL);
+    for (unsigned i = 0; blurred && i < count; i++)
+        if (table[i].is_socket && !table[i].host)
+            table[i].host = table[i].held = -1;
 }
 
 static void match_link(const char *base, void *unused) {
