@@ -50,7 +50,7 @@ DOTCONFIG = $(wildcard $(KCONFIG_CONFIG))
 
 # What make clean may clear: a directory that was made for this, or was empty.
 MARK = $(O)/.vios-build
-MAKE_O = mkdir -p $(O); [ -e $(MARK) ] || [ "$$(ls -A $(O))" ] || echo 'made by the Makefile of vios' >$(MARK)
+MAKE_O = mkdir -p $(O); [ -e $(MARK) ] || { set -- $(O)/*; [ -e "$$1" ]; } || echo 'made by the Makefile of vios' >$(MARK)
 
 # Read anew every time, rewritten only when it differs.
 $(O)/config.mk: FORCE
