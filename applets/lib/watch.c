@@ -237,13 +237,16 @@ static void leave_root(void) {
         log_msg(LOG_ERROR, "cannot watch %s: %m", root);
 }
 
-/* A directory has gone; another one may have taken its place before. */
+/* A directory has gone; another one may have taken its place before, or that of the root. */
 static void renew(unsigned at) {
     char name[CHANNEL_NAME];
 
     fmt_copy(name, sizeof name, directories[at].name);
     leave(at);
-    consider(name, &directories[0]);
+    if (is_replaced())
+        leave_root();
+    else
+        consider(name, &directories[0]);
 }
 
 static void on_name(unsigned at, const char *base, bool there) {
@@ -257,6 +260,12 @@ static void on_name(unsigned at, const char *base, bool there) {
         consider(base, &directories[at]);
         return;
     }
+    if (at == 0)
+        guard();
+    if (at == 0 && is_replaced()) {
+        leave_root();
+        return;
+    }
     if (strlen(parent) + 1 + strlen(base) >= CHANNEL_NAME)
         return;
     fmt_print(name, sizeof name, "%s%s%s", parent, *parent ? "/" : "", base);
@@ -264,11 +273,6 @@ static void on_name(unsigned at, const char *base, bool there) {
     if (at == 0 && below > 0)
         leave((unsigned)below);
     tell(name, false);
-    if (at > 0)
-        return;
-    guard();
-    if (is_replaced())
-        leave_root();
 }
 
 static void on_event(const struct inotify_event *e) {
@@ -288,11 +292,11 @@ static void on_event(const struct inotify_event *e) {
             continue;
         if (e->len)
             on_name(i, e->name, e->mask & (IN_CREATE | IN_MOVED_TO | IN_ATTRIB));
+        else if (i == 0 && (!(e->mask & IN_ATTRIB) || is_replaced()))
+            leave_root();
         else if (e->mask & IN_ATTRIB) /* perhaps it may be read, or searched, only now */
             watch_list(watch_path(directories[i].name), i == 0, consider, &directories[i]);
-        else if (i == 0)
-            leave_root();
-        else
+        else if (NESTED)
             renew(i);
         return;
     }
