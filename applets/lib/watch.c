@@ -150,7 +150,7 @@ static void enter(unsigned at) {
 
 /* A watch on the nearest directory above the root that is there. */
 static int watch_above(void) {
-    enum { MASK_ABOVE = IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR };
+    enum { MASK_ABOVE = IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR | IN_MASK_ADD };
     char above[WATCH_PATH];
     char *slash;
     int wd;
@@ -185,7 +185,7 @@ static void guard(void) {
     if (n || ancestor >= 0)
         return;
     ancestor = watch_above();
-    if (ancestor == directories[0].wd) /* as with "." */
+    if (ancestor == directories[0].wd) /* as with ".", of which the watch stays as it was */
         ancestor = -1;
 }
 
