@@ -99,7 +99,7 @@ static unsigned got_data(struct link *l, const struct frame *f) {
     return l->sent_eof ? closing(l, false, NULL, 0) : LINK_SHUT;
 }
 
-/* (host) */
+/* Whether this is a host's end, in a state that a guest's does not have. */
 static bool host_is(const struct link *l, enum link_state state) { return !link_is_guest(l) && l->state == state; }
 
 unsigned link_frame(struct link *l, const struct frame *f, const char *text, unsigned n) {
@@ -138,13 +138,13 @@ static unsigned local_eof(struct link *l) {
 }
 
 static unsigned timeout(struct link *l) {
+    if (host_is(l, LINK_CONNECTING))
+        return refuse(l, "timeout in connect");
+    if (host_is(l, LINK_SYN_RCVD))
+        return refuse(l, "no ACK");
     switch (l->state) {
     case LINK_SYN_SENT:
         return refuse(l, "no answer from the host");
-    case LINK_CONNECTING:
-        return refuse(l, "timeout in connect");
-    case LINK_SYN_RCVD:
-        return refuse(l, "no ACK");
     case LINK_ESTABLISHED:
         if (!l->eos)
             return over(l, LINK_SEND_RESET | LINK_CLOSE);
