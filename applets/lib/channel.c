@@ -127,22 +127,16 @@ static int set_nonblocking(struct channel *ch, int fd, long long now) {
     return failed(ch, what, now);
 }
 
-static void count_one(const char *name, void *arg) {
-    (void)name;
-    ++*(unsigned *)arg;
-}
-
 /* Names in the directory of path. */
 static unsigned names_beside(const char *path) {
     char directory[WATCH_PATH];
-    unsigned n = 0;
     char *slash;
 
     fmt_copy(directory, sizeof directory, path);
     slash = strrchr(directory, '/');
     if (slash)
         *slash = '\0';
-    return slash && !watch_list(directory, true, count_one, &n) ? n : ~0u;
+    return slash ? watch_count(directory) : ~0u;
 }
 
 /* QEMU keeps 32 pieces of news, of attaching and of going, until a guest has read them, and drops others: the guest would never hear of a

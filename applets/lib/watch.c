@@ -83,6 +83,17 @@ int watch_list(const char *directory, bool follow, void (*fn)(const char *name, 
     return n;
 }
 
+static void count_one(const char *name, void *arg) {
+    (void)name;
+    ++*(unsigned *)arg;
+}
+
+unsigned watch_count(const char *directory) {
+    unsigned n = 0;
+
+    return watch_list(directory, true, count_one, &n) ? ~0u : n;
+}
+
 static int find(const char *name) {
     for (unsigned i = 0; i < count; i++)
         if (directories[i].wd >= 0 && !strcmp(directories[i].name, name))
@@ -166,11 +177,6 @@ static int watch_above(void) {
     return wd;
 }
 
-static void count_name(const char *name, void *arg) {
-    (void)name;
-    ++*(unsigned *)arg;
-}
-
 static void guard_no_more(void) {
     if (ancestor >= 0)
         inotify_rm_watch(inotify, ancestor);
@@ -179,10 +185,7 @@ static void guard_no_more(void) {
 
 /* Begins to watch what is above an empty root. */
 static void guard(void) {
-    unsigned n = 0;
-
-    watch_list(root, true, count_name, &n);
-    if (n || ancestor >= 0)
+    if (ancestor >= 0 || watch_count(root))
         return;
     ancestor = watch_above();
     if (ancestor == directories[0].wd) /* as with ".", of which the watch stays as it was */
@@ -260,11 +263,12 @@ static void on_name(unsigned at, const char *base, bool there) {
         consider(base, &directories[at]);
         return;
     }
-    if (at == 0)
+    if (at == 0) {
         guard();
-    if (at == 0 && is_replaced()) {
-        leave_root();
-        return;
+        if (is_replaced()) {
+            leave_root();
+            return;
+        }
     }
     if (strlen(parent) + 1 + strlen(base) >= CHANNEL_NAME)
         return;

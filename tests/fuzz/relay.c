@@ -60,6 +60,7 @@ void watch_all(void) {}
 int watch_list(const char *directory, bool follow, void (*fn)(const char *name, void *arg), void *arg) {
     return (void)directory, (void)follow, (void)fn, (void)arg, 0;
 }
+unsigned watch_count(const char *directory) { return (void)directory, 0; }
 void sysfs_start(watch_fn *fn) { (void)fn; }
 void sysfs_all(void) {}
 const char *sysfs_path(const char *name) { return watch_path(name); }
