@@ -47,17 +47,25 @@ int file_mode(const char *path, bool follow) {
     return read_status(path, follow, &st) ? -1 : st.mode;
 }
 
-bool file_is_port(const char *path) {
-    char device[40], target[256];
-    struct status st;
+const char *file_device(unsigned major, unsigned minor) {
+    static char target[256];
+    char link[40];
     ssize_t n;
+
+    fmt_print(link, sizeof link, "/sys/dev/char/%u:%u", major, minor);
+    n = readlink(link, target, sizeof target - 1);
+    target[n > 0 ? n : 0] = '\0';
+    return fmt_base(target);
+}
+
+bool file_is_port(const char *path) {
+    struct status st;
+    const char *name;
 
     if (read_status(path, true, &st))
         return false;
-    fmt_print(device, sizeof device, "/sys/dev/char/%u:%u", st.special[0], st.special[1]);
-    n = readlink(device, target, sizeof target - 1);
-    target[n > 0 ? n : 0] = '\0';
-    return n <= 0 || fmt_begins(fmt_base(target), "vport");
+    name = file_device(st.special[0], st.special[1]);
+    return !*name || fmt_begins(name, "vport");
 }
 
 bool file_same(const char *a, const char *b) {

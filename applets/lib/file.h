@@ -12,6 +12,9 @@ int file_read(const char *path, char *text, size_t cap);
 /* The file's mode as in struct stat, or -1 with errno; follow: of what a symbolic link names. Needs Linux 4.11. */
 int file_mode(const char *path, bool follow);
 
+/* The name of a character device in sysfs, such as "vport1p1", in a static buffer; "" if sysfs does not tell. */
+const char *file_device(unsigned major, unsigned minor);
+
 /* Whether the character device at path is a virtio-serial port; also if sysfs does not tell. */
 bool file_is_port(const char *path);
 

@@ -90,21 +90,8 @@ static void add_sysfs(const char *node, void *unused) {
 }
 
 bool ports_node(dev_t device, char node[PORTS_NODE]) {
-    char path[64], target[PORTS_PATH];
-    const char *slash;
-    ssize_t n;
-
-    *node = '\0';
-    fmt_print(path, sizeof path, "/sys/dev/char/%u:%u", major(device), minor(device));
-    n = readlink(path, target, sizeof target - 1);
-    if (n <= 0)
-        return true;
-    target[n] = '\0';
-    slash = memrchr(target, '/', (size_t)n);
-    if (!slash || strncmp(slash, "/vport", 6))
-        return false;
-    fmt_copy(node, PORTS_NODE, slash + 1);
-    return true;
+    fmt_copy(node, PORTS_NODE, file_device(major(device), minor(device)));
+    return !*node || fmt_begins(node, "vport");
 }
 
 static void unseen(const char *path) {

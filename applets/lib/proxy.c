@@ -103,9 +103,11 @@ static bool wanted(const char *name) {
 static void come(const char *name) {
     struct channel *ch = channel_find(name);
 
-    if (ch)
-        relay_check(ch); /* it may have gone and come since it was opened */
-    if (ch || !wanted(name))
+    if (ch) { /* it may have gone and come since it was opened */
+        relay_check(ch);
+        return;
+    }
+    if (!wanted(name))
         return;
     ch = channel_add(name, names->limit);
     if (ch) {
