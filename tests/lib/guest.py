@@ -26,6 +26,7 @@ from vt import BUILD, DEADLINE, ROOT, VIOS, Late, wait_until
 from wire import ANY, Decoder, FakeHost
 
 BOOT_DEADLINE = 90
+KEEP_OPEN = 'sleep 1000'  # keeps what it has open until the test kills it: nothing waits for its end
 WORDS = 'console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable no_timer_check nokaslr'
 
 
