@@ -70,10 +70,10 @@ static int list(void) {
 
 static int usage(void) {
     log_out("Usage: vios APPLET [ARGUMENT]...\n"
-                 "       vios --list | --help [APPLET] | --version\n"
-                 "       vios --install [-s] DIRECTORY   link all applets there (-s: symbolic links)\n"
-                 "       APPLET [ARGUMENT]...            by a link of that name\n"
-                 "\napplets:\n");
+            "       vios --list | --help [APPLET] | --version\n"
+            "       vios --install [-s] DIRECTORY   link all applets there (-s: symbolic links)\n"
+            "       APPLET [ARGUMENT]...            by a link of that name\n"
+            "\napplets:\n");
 
     for (unsigned i = 0; i < APPLETS; i++) {
         char line[128];

@@ -25,7 +25,8 @@ uninstall-service:
 # What is committed, always the same bytes: the times are the commit's, or SOURCE_DATE_EPOCH.
 dist:
 	@mkdir -p $(O)
-	@set -e; dist=$$(mktemp -d $(O)/dist.XXXXXX); trap 'rm -rf $$dist' EXIT; mkdir $$dist/tree; epoch=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)}; \
+	@set -e; dist=$$(mktemp -d $(O)/dist.XXXXXX); trap 'rm -rf $$dist' EXIT; mkdir $$dist/tree; \
+	epoch=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)}; \
 	git archive -o $$dist/commit.tar HEAD; \
 	tar -C $$dist/tree -xf $$dist/commit.tar; \
 	find $$dist/tree ! -type d -printf '%P\n' | sort >$$dist/names; \

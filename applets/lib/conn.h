@@ -44,8 +44,8 @@ struct conn {
     char client[CONN_CLIENT];
 };
 
-/* What the two ends do differently. refuses: (host) why c's guest may not have one more connection, or NULL. connect: (host) begin to connect to the service, or once more (retrying); ends in relay_connecting(),
- * relay_refused() or retrying. refused: (host) the connect that was pending, or retrying, is over with this errno; ends likewise. changed: this
+/* What the two ends do differently. refuses: (host) why c's guest may not have one more connection, or NULL. connect: (host) begin to
+ * connect to the service, or once more (retrying); ends in relay_connecting(), relay_refused() or retrying. refused: (host) the connect that was pending, or retrying, is over with this errno; ends likewise. changed: this
  * channel has become free, or its host has come or gone. lost: its fd is closed now, and it carries nothing. slow: (guest) this client has
  * waited CONFIG_MOVE_TIMEOUT for an answer. */
 struct conn_role {

@@ -41,7 +41,9 @@ static void look_at_process(const char *name, void *arg) {
 bool holder_each(void (*fn)(const struct stat *open, int pid, void *arg), void *arg) {
     struct search s = {fn, arg, 0, true};
 
-    return !watch_list("/proc", true, look_at_process, &s) && s.complete && !access("/proc/1", F_OK); /* with hidepid only our own are there */
+    if (watch_list("/proc", true, look_at_process, &s) || access("/proc/1", F_OK)) /* with hidepid only our own are there */
+        return false;
+    return s.complete;
 }
 
 struct owner {

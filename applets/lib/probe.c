@@ -96,7 +96,8 @@ static bool is_wrong_end(struct probe *p, const char *program) {
 
     if (!qemu && !fmt_begins(program, "vios"))
         return false;
-    fmt_print(p->text, PROBE_TEXT, "no such channel: %s", qemu ? "this socket is QEMU's, the host's end of one" : "this socket is where vios-proxy-guest takes clients");
+    fmt_print(p->text, PROBE_TEXT, "no such channel: this socket is %s",
+              qemu ? "QEMU's, the host's end of one" : "where vios-proxy-guest takes clients");
     p->next = qemu ? "run vios-probe in the guest; who is attached at this end, vios-list DIRECTORY shows" : "vios-list shows the channels";
     return true;
 }

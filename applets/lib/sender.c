@@ -52,8 +52,8 @@ static size_t encode_data(const struct conn *c, unsigned char *payload, size_t n
     return FRAME_HEADER + n;
 }
 
-/* Reads the TCP side into tx + at: the bytes to send, 0 if there are none. A guest's are two frames if need be, of which a write() takes one,
- * or none: so a proxy that is killed leaves no half of one, which the next one's filler would complete with what nobody has sent.
+/* Reads the TCP side into tx + at: the bytes to send, 0 if there are none. A guest's are two frames if need be, of which a write() takes
+ * one, or none: so a proxy that is killed leaves no half of one, which the next one's filler would complete with what nobody has sent.
  * guess: select() has not told of it. Then its end can wait until that is so; an error cannot, since the kernel gives it only once. */
 static size_t read_local(struct conn *c, size_t at, bool guess) {
     size_t all = most(c), first = link_is_guest(&c->link) && all > PORT_WRITE ? PORT_WRITE : all;
