@@ -209,7 +209,7 @@ static void random_text(char *text, unsigned n) {
 /* Everything of the session that is still wanted has been said. */
 static void leave(struct peer *p) {
     sim_note("%s: session %u is over", p->name, p->s->id);
-    p->last = p->s;
+    p->s->said_at = p->q.total;
     p->s = NULL;
     p->state = PEER_IDLE;
     p->act_at = sim_now() + sim_random(40);
@@ -233,7 +233,7 @@ static struct session *new_session(struct peer *p) {
 
     if (session_count > ENDS_MAX * 2)
         sim_fail("the test needs more sessions");
-    *s = (struct session){.id = 1000 + session_count};
+    *s = (struct session){.id = 1000 + session_count, .peer = p};
     s->total = sim_random(6) ? 8 + sim_random(sim_random(4) ? 300 : ends_size) : 0;
     s->plan = sim_random(3) ? PLAN_CLEAN : rare[sim_random(6)];
     s->at = sim_random(s->total + 1);
@@ -656,10 +656,13 @@ void peer_attach(struct peer *p, struct sim_file *f, bool opened) {
 
 /* The channel's byte stream is gone. */
 void peer_detach(struct peer *p) {
+    unsigned long long taken = p->q.total - p->q.n - p->f->in.n;
+
     sim_note("%s: detached", p->name);
     p->attached = false;
-    if (p->last && (p->q.n || p->f->in.n))
-        p->last->lost = true; /* perhaps */
+    for (unsigned i = 0; i < session_count; i++)
+        if (sessions[i].peer == p && sessions[i].said_at > taken)
+            sessions[i].lost = true; /* perhaps: more than one may wait behind a slow app */
     p->q.n = p->left = p->have = 0;
     if (!p->s)
         return;

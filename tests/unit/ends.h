@@ -51,7 +51,10 @@ struct tokens {
     unsigned char guest[4], host[4];
 };
 
+/* said_at: where its end is in the stream to the program. */
 struct session {
+    const struct peer *peer;
+    unsigned long long said_at;
     unsigned id, total, sent, at;
     enum plan plan;
     struct tokens tokens;
@@ -67,7 +70,7 @@ struct peer {
     struct sim_file *f;
     char name[24];
     enum peer_state state;
-    struct session *s, *last;
+    struct session *s;
     /* reader */
     unsigned char head[14], text[256];
     unsigned have, left, text_bytes, ctrl, length;
