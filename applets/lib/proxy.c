@@ -17,6 +17,11 @@ enum { GRACE = 700 /* ms for the last frames; the whole end takes less than a se
 /* Milliseconds without a connection, and without news, after which memory is given back. Sooner, the next connection would pay for it. */
 enum { REST_AFTER = 100 };
 
+/* Kconfig's text, like the operand. */
+#define IS(level) (__builtin_strcmp(CONFIG_LOG_LEVEL, level) == 0)
+_Static_assert(IS("FATAL") || IS("ALERT") || IS("ERROR") || IS("WARN") || IS("NOTICE") || IS("INFO") || IS("DEBUG"),
+               "LOG_LEVEL must be one of " LOG_LEVELS);
+
 static const char *address = "127.0.0.1", *unix_path, *globs[GLOBS];
 static unsigned glob_count;
 static int ready_fd = -1;
