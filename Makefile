@@ -145,10 +145,11 @@ uninstall:
 include applets/initramfs/initramfs.mk
 
 # Only what make and the tests put there.
-MADE = .vios-build obj commands config.h config.mk .config.new vios vios_unstripped defconfig kconfig cost clang ci.log cache tests test-* cross-* \
-	dist.* vios-$(VERSION).tar.gz *.deb
+MADE = .vios-build obj commands config.h config.mk .config.new vios vios_unstripped defconfig kconfig cost clang ci.log cache \
+	tests test-* cross-* dist.* vios-$(VERSION).tar.gz *.deb
 clean:
-	@[ ! -e $(O) ] || [ $(O) = build ] || [ -e $(MARK) ] || { echo "clean: $(O) held other things before make came: clear it by hand" >&2; exit 1; }
+	@[ ! -e $(O) ] || [ $(O) = build ] || [ -e $(MARK) ] || \
+	{ echo "clean: $(O) held other things before make came: clear it by hand" >&2; exit 1; }
 	$(if $(wildcard $(O)),cd $(O) && rm -rf $(MADE))
 	$(if $(wildcard $(O)),@rmdir $(O) 2>/dev/null || :)
 

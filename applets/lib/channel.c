@@ -17,10 +17,11 @@
 #include "sys.h"
 #include "watch.h"
 
-/* A port's read() takes one buffer of the ring at most; but its readv() does that for each segment, as long as the one before was filled. */
+/* A port's read() takes one buffer of the ring at most; but its readv() does that for each segment, as long as the one before was
+ * filled. */
 enum { PORT_READ = 4096, SEGMENTS = CONFIG_BUFFER_SIZE / PORT_READ + 1 };
-/* Bytes that may come without a connection: at once (the filler of two connections), and in a millisecond. The original's guest sends
- * 3 MB/s of filler at most. */
+/* Bytes that may come without a connection: at once (the filler of two connections), and in a millisecond. The original's guest
+ * sends 3 MB/s of filler at most. */
 enum { JUNK_BURST = 2 * FRAME_FILLER_BYTES, JUNK_RATE = 4096 };
 
 static MEMORY_BULK _Alignas(MEMORY_PAGE) struct channel table[CHANNEL_MAX];
@@ -139,12 +140,13 @@ static unsigned names_beside(const char *path) {
     return slash ? watch_count(directory) : ~0u;
 }
 
-/* QEMU keeps 32 pieces of news, of attaching and of going, until a guest has read them, and drops others: the guest would never hear of a
- * host that is there. A guest with no more channels than FEW can be told of all at once, even after a host that has just died. */
+/* QEMU keeps 32 pieces of news, of attaching and of going, until a guest has read them, and drops others: the guest would never
+ * hear of a host that is there. A guest with no more channels than FEW can be told of all at once, even after a host that has just
+ * died. */
 enum { FEW = 8 };
 
-/* The channels of other guests are opened little by little: the first ones when the last host's going has been heard. True if this one
- * must wait; then retry is set. */
+/* The channels of other guests are opened little by little: the first ones when the last host's going has been heard. True if this
+ * one must wait; then retry is set. */
 static bool waits_its_turn(struct channel *ch, const char *path, long long now) {
     enum { FIRST = 200, NEXT = 25 /* ms */, BATCH = 16 };
     size_t n = (size_t)(fmt_base(ch->name) - ch->name); /* of the guest's name and a slash */
@@ -159,8 +161,8 @@ static bool waits_its_turn(struct channel *ch, const char *path, long long now) 
     return true;
 }
 
-/* QEMU 7.2, when a client goes while it writes to it, may stop reading the guest's port for good: the next client hears nothing, but its
- * going mends that. So there is one before us, unless that is too much news. */
+/* QEMU 7.2, when a client goes while it writes to it, may stop reading the guest's port for good: the next client hears nothing,
+ * but its going mends that. So there is one before us, unless that is too much news. */
 static int attach(const char *path, const struct net_address *a) {
     bool pending;
     int fd = net_connect(a, &pending);
@@ -253,10 +255,10 @@ static ssize_t read_buffers(int fd, unsigned char *p, size_t n) {
     return readv(fd, v, segments);
 }
 
-/* A host that is replaced while bytes of the old one are still unread looks attached all the time, and its INIT would be taken for payload
- * of the frame that was cut off. But no buffer of a port joins what came before a host's attaching with what came after: so this is a new
- * host's greeting, in whatever frame it stands. (A service that sends these very bytes in this way ends its own connection.)
- * Where in n bytes, of which each PORT_READ are a buffer, one begins with it; n: nowhere. */
+/* A host that is replaced while bytes of the old one are still unread looks attached all the time, and its INIT would be taken for
+ * payload of the frame that was cut off. But no buffer of a port joins what came before a host's attaching with what came after:
+ * so this is a new host's greeting, in whatever frame it stands. (A service that sends these very bytes in this way ends its own
+ * connection.) Where in n bytes, of which each PORT_READ are a buffer, one begins with it; n: nowhere. */
 static size_t find_greeting(const unsigned char *p, size_t n) {
     static const unsigned char init[FRAME_HEADER] = "VS1HINITINIT";
 

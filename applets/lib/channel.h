@@ -74,8 +74,7 @@ unsigned channel_count(void);
 void channel_forget(struct channel *ch);
 
 /* Opens the character device, or connects to the unix socket, at path. 0, or -1 after a message (once for each failure in a row)
- * and with retry set, for a later try; without
- * a message if it is only not yet its turn. */
+ * and with retry set, for a later try; without a message if it is only not yet its turn. */
 int channel_open(struct channel *ch, const char *path, long long now);
 
 /* When the first retry of all is due (0: none is wanted), and calls again(ch) for each that is. */
@@ -85,8 +84,8 @@ void channel_retry(long long now, void (*again)(struct channel *ch));
 /* Wants a retry after the back-off. */
 void channel_later(struct channel *ch, long long now);
 
-/* (host) n bytes have come while there was no connection. Who sends more of them than connections need is not read for a while (paused):
- * then channel_retry() tells of the channel. */
+/* (host) n bytes have come while there was no connection. Who sends more of them than connections need is not read for a while
+ * (paused): then channel_retry() tells of the channel. */
 void channel_idle_bytes(struct channel *ch, size_t n, long long now);
 
 /* Closes the fd; whatever is owed is dropped. */
@@ -96,8 +95,8 @@ void channel_close(struct channel *ch);
 void channel_detached(struct channel *ch);
 void channel_attached(struct channel *ch);
 
-/* Reads until room is full or nothing more is there; *n: bytes read, also when the result is not CHANNEL_DONE. framed: what comes belongs
- * to an established connection, so that a new host's greeting means that the old host is gone. */
+/* Reads until room is full or nothing more is there; *n: bytes read, also when the result is not CHANNEL_DONE. framed: what comes
+ * belongs to an established connection, so that a new host's greeting means that the old host is gone. */
 enum channel_result channel_read(struct channel *ch, bool framed, unsigned char *p, size_t room, size_t *n);
 
 /* Writes n bytes at p that must stay valid while they are owed; nothing may be owed before. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* conn: one connection between a channel and its TCP side, with its buffers; the table of all; and what the link says, carried out on the
- * TCP side. A frame that is due is only noted (todo): sender writes it. */
+/* conn: one connection between a channel and its TCP side, with its buffers; the table of all; and what the link says, carried out
+ * on the TCP side. A frame that is due is only noted (todo): sender writes it. */
 #ifndef VIOS_CONN_H
 #define VIOS_CONN_H
 
@@ -13,8 +13,8 @@
 
 enum { CONN_TEXT = 255, CONN_CLIENT = 48 };
 
-/* Bytes read from a channel at once, and of a frame from a host, at most: the loopback takes the payload as one segment (of at most 65483
- * bytes), so that the receiver is woken once for it. A guest sends more at once: what two writes of its port take. */
+/* Bytes read from a channel at once, and of a frame from a host, at most: the loopback takes the payload as one segment (of at
+ * most 65483 bytes), so that the receiver is woken once for it. A guest sends more at once: what two writes of its port take. */
 enum { CONN_RX = CONFIG_BUFFER_SIZE < 61440 ? CONFIG_BUFFER_SIZE : 61440 };
 
 /* channel: NULL in a free slot. fd: the TCP side, -1 when there is none (any more). connecting: fd's connect is pending.
@@ -44,10 +44,11 @@ struct conn {
     char client[CONN_CLIENT];
 };
 
-/* What the two ends do differently. refuses: (host) why c's guest may not have one more connection, or NULL. connect: (host) begin to
- * connect to the service, or once more (retrying); ends in relay_connecting(), relay_refused() or retrying. refused: (host) the connect that was pending, or retrying, is over with this errno; ends likewise. changed: this
- * channel has become free, or its host has come or gone. lost: its fd is closed now, and it carries nothing. slow: (guest) this client has
- * waited CONFIG_MOVE_TIMEOUT for an answer. */
+/* What the two ends do differently. refuses: (host) why c's guest may not have one more connection, or NULL. connect: (host) begin
+ * to connect to the service, or once more (retrying); ends in relay_connecting(), relay_refused() or retrying. refused: (host) the
+ * connect that was pending, or retrying, is over with this errno; ends likewise. changed: this channel has become free, or its
+ * host has come or gone. lost: its fd is closed now, and it carries nothing. slow: (guest) this client has waited
+ * CONFIG_MOVE_TIMEOUT for an answer. */
 struct conn_role {
     enum link_role role;
     const char *(*refuses)(const struct conn *c);
@@ -69,8 +70,8 @@ bool conn_is_spare(const struct conn *c);
 /* The connection is over and its frames are out: the slot is as just borrowed, but for bytes that wait in rx. */
 void conn_recycle(struct conn *c);
 
-/* The i-th slot, 0..conn_top() - 1, or NULL when it is free. Slots that others than c have, of
- * channels whose name begins with the same n bytes: connections, SYNs that are not complete, and bytes that wait for their turn. */
+/* The i-th slot, 0..conn_top() - 1, or NULL when it is free. Slots that others than c have, of channels whose name begins with the
+ * same n bytes: connections, SYNs that are not complete, and bytes that wait for their turn. */
 unsigned conn_top(void);
 struct conn *conn_at(unsigned i);
 unsigned conn_count(const struct conn *c, size_t n);

@@ -61,8 +61,8 @@ static int promising(const struct frame_decoder *d, const char *ctrls) {
     return n <= sizeof magic || is_one_of(d->head[3], ctrls);
 }
 
-/* The first place from at on where a wanted header, or the beginning of one, stands in the n bytes at p; n: nowhere. Junk made to look
- * like headers costs no more than other junk. */
+/* The first place from at on where a wanted header, or the beginning of one, stands in the n bytes at p; n: nowhere. Junk made to
+ * look like headers costs no more than other junk. */
 static size_t skip_junk(const unsigned char *p, size_t at, size_t n, const char *ctrls) {
     for (; at + sizeof magic < n; at++)
         if (p[at] == magic[0] && p[at + 1] == magic[1] && p[at + 2] == magic[2] && is_one_of(p[at + 3], ctrls))

@@ -71,7 +71,8 @@ static bool is_full(void) {
     return S_ISFIFO(mode) || S_ISSOCK(mode);
 }
 
-/* A reader of the log that stands still must stop nobody: then the line is left out, and the next that goes out tells how many were. */
+/* A reader of the log that stands still must stop nobody: then the line is left out, and the next that goes out tells how many
+ * were. */
 static void line(enum log_level level, unsigned left_out, const char *f, va_list ap) {
     static char buffer[512];
     static unsigned lost;

@@ -28,7 +28,8 @@ static unsigned closing_count;
 static int top; /* one more than the highest watched fd */
 static int signals = -1;
 static bool stopped, asked, resting;
-/* The next select() is asked about quiet fds too. So it is until it finds none of them ready: from then on a signal tells of any change. */
+/* The next select() is asked about quiet fds too. So it is until it finds none of them ready: from then on a signal tells of any
+ * change. */
 static bool look_at_all = true;
 static long long now; /* of this round, 0: not yet asked for */
 
@@ -208,8 +209,8 @@ static long long clock_micros(int clock) {
 
 long long loop_micros(void) { return clock_micros(CLOCK_MONOTONIC); }
 
-/* One system call a round at most. The vDSO would need none, but its code costs more than the few calls: nothing asks for the time while
- * established connections are busy. */
+/* One system call a round at most. The vDSO would need none, but its code costs more than the few calls: nothing asks for the time
+ * while established connections are busy. */
 long long loop_now(void) {
     if (!now)
         now = clock_micros(CLOCK_MONOTONIC_COARSE) / 1000;

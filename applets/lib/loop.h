@@ -16,12 +16,13 @@ bool loop_fits(int fd);
 /* Watches fd for want (0: for nothing) and calls fn(arg, ready). fd must fit. Before fd is closed: want 0. */
 void loop_watch(int fd, unsigned want, loop_fn *fn, void *arg);
 
-/* Makes fd, a socket that does not block, quiet or not: select() is not asked about a quiet one until a signal (SIGIO) says that something
- * has happened to one of them. For the many that mostly wait, so that those at work do not pay for them. Before fd is closed: false. */
+/* Makes fd, a socket that does not block, quiet or not: select() is not asked about a quiet one until a signal (SIGIO) says that
+ * something has happened to one of them. For the many that mostly wait, so that those at work do not pay for them. Before fd is
+ * closed: false. */
 void loop_quiet(int fd, bool on);
 
-/* Closes fd before the next wait: for a TCP connection that takes the kernel longer than all else that is done here, and what else is ready
- * need not wait for it. loop_close_now(): now; true if there was any. */
+/* Closes fd before the next wait: for a TCP connection that takes the kernel longer than all else that is done here, and what else
+ * is ready need not wait for it. loop_close_now(): now; true if there was any. */
 void loop_close(int fd);
 bool loop_close_now(void);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* memory: where static data lies, and what is given back. All data is static, and most of it is tables and buffers of which a small guest
- * uses the first lines. */
+/* memory: where static data lies, and what is given back. All data is static, and most of it is tables and buffers of which a
+ * small guest uses the first lines. */
 #ifndef VIOS_MEMORY_H
 #define VIOS_MEMORY_H
 

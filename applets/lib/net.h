@@ -29,8 +29,8 @@ int net_path(struct net_address *a, const char *path);
 /* Whether only this machine can reach it. */
 bool net_is_local(const struct net_address *a);
 
-/* A socket that listens at a; every failure is FATAL with the text of the 2011 manual. A stale unix socket is replaced; one on which
- * somebody listens is not. */
+/* A socket that listens at a; every failure is FATAL with the text of the 2011 manual. A stale unix socket is replaced; one on
+ * which somebody listens is not. */
 int net_listen(const struct net_address *a);
 
 /* Makes fd non-blocking: NULL, or the name of the call that failed, with errno. */

@@ -11,15 +11,16 @@ struct opt {
     void (*set)(const char *value);
 };
 
-/* usage: what follows the name in the help's first line. about: what it does, with newlines. failure: the exit status of bad usage. */
+/* usage: what follows the name in the help's first line. about: what it does, with newlines. failure: the exit status of bad
+ * usage. */
 struct opt_applet {
     const char *name, *usage, *about;
     const struct opt *options;
     int failure;
 };
 
-/* Sets the log's name, takes the options (they may be bundled; "--" ends them), answers -h and --help on stdout with exit status 0, and bad
- * options on stderr with applet->failure. Returns the index of the first operand; more than max operands are bad usage. */
+/* Sets the log's name, takes the options (they may be bundled; "--" ends them), answers -h and --help on stdout with status 0, and
+ * bad options on stderr with applet->failure. Returns the index of the first operand; more than max operands are bad usage. */
 int opt_parse(const struct opt_applet *applet, int argc, char **argv, int max);
 
 /* One FATAL line, a hint at --help, and applet->failure. */

@@ -26,8 +26,8 @@ struct port {
     int64_t sent, received;
 };
 
-/* Takes stock of a directory and its subdirectories (one level), or (NULL) of the named ports in sysfs, and if that has none of the default
- * directory. 0, or -1 with errno if the directory cannot be read. */
+/* Takes stock of a directory and its subdirectories (one level), or (NULL) of the named ports in sysfs, and if that has none of
+ * the default directory. 0, or -1 with errno if the directory cannot be read. */
 int ports_scan(const char *directory);
 
 /* Whether permission was missing to see all that there is; a warning has told of what. */

@@ -14,7 +14,8 @@
 
 enum { GLOBS = 8 };
 enum { GRACE = 700 /* ms for the last frames; the whole end takes less than a second */ };
-/* Milliseconds without a connection, and without news, after which memory is given back. Sooner, the next connection would pay for it. */
+/* Milliseconds without a connection, and without news, after which memory is given back. Sooner, the next connection would pay for
+ * it. */
 enum { REST_AFTER = 100 };
 
 /* Kconfig's text, like the operand. */

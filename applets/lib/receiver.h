@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* receiver: from a channel to its connection: cuts what came into frames, hands them to the link, and leaves the payload in place for the TCP
- * side. */
+/* receiver: from a channel to its connection: cuts what came into frames, hands them to the link, and leaves the payload in place
+ * for the TCP side. */
 #ifndef VIOS_RECEIVER_H
 #define VIOS_RECEIVER_H
 

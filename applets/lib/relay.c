@@ -282,8 +282,8 @@ void relay_resume(struct channel *ch) {
 
 /* ---- time ---- */
 
-/* A port whose news may not reach select(): one that is written to. (One that is not read, since the TCP peer has yet to take what came, is
- * left alone, even if its host has gone: it may hold the rest of that, and its end.) */
+/* A port whose news may not reach select(): one that is written to. (One that is not read, since the TCP peer has yet to take what
+ * came, is left alone, even if its host has gone: it may hold the rest of that, and its end.) */
 static bool needs_look(const struct conn *c) {
     const struct channel *ch = c->channel;
 

@@ -52,9 +52,10 @@ static size_t encode_data(const struct conn *c, unsigned char *payload, size_t n
     return FRAME_HEADER + n;
 }
 
-/* Reads the TCP side into tx + at: the bytes to send, 0 if there are none. A guest's are two frames if need be, of which a write() takes
- * one, or none: so a proxy that is killed leaves no half of one, which the next one's filler would complete with what nobody has sent.
- * guess: select() has not told of it. Then its end can wait until that is so; an error cannot, since the kernel gives it only once. */
+/* Reads the TCP side into tx + at: the bytes to send, 0 if there are none. A guest's are two frames if need be, of which a write()
+ * takes one, or none: so a proxy that is killed leaves no half of one, which the next one's filler would complete with what nobody
+ * has sent. guess: select() has not told of it. Then its end can wait until that is so; an error cannot, since the kernel gives it
+ * only once. */
 static size_t read_local(struct conn *c, size_t at, bool guess) {
     size_t all = most(c), first = link_is_guest(&c->link) && all > PORT_WRITE ? PORT_WRITE : all;
     size_t rest = all > first + FRAME_HEADER ? all - first - FRAME_HEADER : 0;
@@ -75,8 +76,8 @@ static size_t read_local(struct conn *c, size_t at, bool guess) {
     return encode_data(c, p, v[0].iov_len) + encode_data(c, q, n - v[0].iov_len);
 }
 
-/* The bytes of the next frame in todo, in tx. Filler goes before a SYN, a bufferful at a time (guest rule 3). The client's first words,
- * which have waited for the SYNACK, go out with the ACK. */
+/* The bytes of the next frame in todo, in tx. Filler goes before a SYN, a bufferful at a time (guest rule 3). The client's first
+ * words, which have waited for the SYNACK, go out with the ACK. */
 static size_t encode_next(struct conn *c) {
     unsigned due = c->todo & -c->todo;
     unsigned char *tx = c->tx;

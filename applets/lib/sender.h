@@ -14,9 +14,9 @@ bool sender_may_read(const struct conn *c);
 /* The TCP side is readable: carries what it sends to the channel, at most this many buffers. */
 void sender_read(struct conn *c, int turns);
 
-/* n bytes have just been delivered. A guest often has one processor: then the client has run meanwhile, and has most likely asked on after
- * a short answer. Carries one buffer of that, which saves every second select() of an exchange of short messages. True if there is
- * anything to be done now. */
+/* n bytes have just been delivered. A guest often has one processor: then the client has run meanwhile, and has most likely asked
+ * on after a short answer. Carries one buffer of that, which saves every second select() of an exchange of short messages. True if
+ * there is anything to be done now. */
 bool sender_guess(struct conn *c, unsigned long long n);
 
 #endif

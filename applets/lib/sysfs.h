@@ -13,7 +13,8 @@ void sysfs_start(watch_fn *fn);
 /* Tells of all named ports again. */
 void sysfs_all(void);
 
-/* The device of the port with this name, as /dev/vportNpM in a static buffer; the node is made if it is missing. NULL: no such port. */
+/* The device of the port with this name, as /dev/vportNpM in a static buffer; the node is made if it is missing. NULL: no such
+ * port. */
 const char *sysfs_path(const char *name);
 
 /* Reads the first line of SYSFS_PORTS/port/file: its length, or -1 with errno. An overlong line is cut. */

@@ -15,8 +15,8 @@ typedef void watch_fn(const char *name, bool there);
 /* FATAL, with the texts of the 2011 manual, unless root is a directory that can be read. */
 void watch_check(const char *root);
 
-/* Watches root, which need not exist for ever, and tells of what is there now. nested: its subdirectories too, one level, no symbolic
- * links followed. Without nested links to devices and sockets are followed (udev makes them). */
+/* Watches root, which need not exist for ever, and tells of what is there now. nested: its subdirectories too, one level, no
+ * symbolic links followed. Without nested links to devices and sockets are followed (udev makes them). */
 void watch_start(const char *root, bool nested, watch_fn *fn);
 
 /* Looks at one name again, or (after the table of channels was full) at all of them. */
