@@ -587,6 +587,13 @@ static void take_header(struct peer *p) {
         take_frame(p);
 }
 
+/* Whether a frame can begin with the bytes in head. Among bytes that may be the rest of anything (lenient), one of no known kind is none. */
+static bool may_begin(const struct peer *p) {
+    if (memcmp(p->head, "VS1", p->have < 3 ? p->have : 3) != 0)
+        return false;
+    return !p->lenient || p->have < 4 || memchr("ABCDH", p->head[3], 5);
+}
+
 static void take_byte(struct peer *p, unsigned char byte) {
     if (!p->have && byte == '1' && p->is_host) {
         p->filler++;
@@ -594,7 +601,7 @@ static void take_byte(struct peer *p, unsigned char byte) {
         return;
     }
     p->head[p->have++] = byte;
-    while (p->have && memcmp(p->head, "VS1", p->have < 3 ? p->have : 3) != 0) {
+    while (p->have && !may_begin(p)) {
         if (!p->lenient)
             sim_fail("%s: byte %#x where a frame must begin", p->name, byte);
         memmove(p->head, p->head + 1, --p->have);
