@@ -42,6 +42,9 @@ else
 ifneq ($(words $(O)),1)
 $(error O=$(O): blanks cannot be in it)
 endif
+ifneq ($(words $(KCONFIG_CONFIG)),1)
+$(error KCONFIG_CONFIG=$(KCONFIG_CONFIG): blanks cannot be in it)
+endif
 
 # ---- configuration ----
 
@@ -78,6 +81,9 @@ oldconfig menuconfig nconfig:
 # ---- the binary ----
 
 ifeq ($(filter $(NO_BUILD_TARGETS),$(MAKECMDGOALS)),)
+ifeq ($(DOTCONFIG)$(filter .config,$(KCONFIG_CONFIG)),)
+$(error KCONFIG_CONFIG=$(KCONFIG_CONFIG): no such file)
+endif
 include $(O)/config.mk
 GIVEN_CC := $(if $(filter-out default undefined,$(origin CC)),$(CC))
 override CC := $(shell CROSS_COMPILE='$(CROSS_COMPILE)' applets/config/find-cc $(if $(GIVEN_CC),'$(GIVEN_CC)'))
@@ -103,7 +109,7 @@ VIOS_LDFLAGS = -static -no-pie -Wl,--gc-sections -Wl,--build-id=none -Wl,-z,nose
 COMPILE = $(CC) $(VIOS_CFLAGS) $(CPPFLAGS) $(CFLAGS)
 LINK = $(CC) $(CFLAGS) $(VIOS_LDFLAGS) $(LDFLAGS) -o $(O)/vios_unstripped $(OBJECTS)
 
-CC_ADVICE = install musl-tools (Debian, Ubuntu), musl-gcc (Fedora) or musl (Arch), or set CC
+CC_ADVICE = install musl-tools (Debian, Ubuntu), musl-gcc (Fedora) or musl (Arch), $(if $(GIVEN_CC),and leave CC out,or set CC)
 
 # What the objects and the binary are made with and from: a change rebuilds them.
 $(O)/commands: FORCE

@@ -158,7 +158,7 @@ static void json_channel(const struct port *p) {
         out_json_tri("listening", p->host);
         json_process("listener", p->pid);
         out_json_tri("client_attached", p->held);
-        out_json_number("clients_waiting", p->waiting);
+        out_json_number("clients_waiting", p->host < 0 ? -1 : p->waiting);
     } else {
         out_json_text("device", *p->node ? p->node : NULL);
         out_json_tri("host_attached", p->host);

@@ -24,7 +24,7 @@ static const struct opt options[] = {
     PROXY_OPT_UNIX("the service is this unix socket instead of a port")
     PROXY_OPT_GLOB("serve the channels with these names, guest/channel (up to 8 times)")
 #if CONFIG_FEATURE_GUEST_LIMIT
-    {'m', "N", "at most N connections of one guest at once", set_limit},
+    {'m', "COUNT", "at most so many connections of one guest at once", set_limit},
 #endif
     PROXY_OPT_READY
     {0},

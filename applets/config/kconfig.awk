@@ -246,7 +246,7 @@ function choose_lucky(    i, n, applet) {
     for (i = 1; i <= symbols; i++)
         if (order[i] ~ /^VIOS_/)
             applet[++n] = order[i]
-    seed = seed % 2147483646 + 1
+    seed = (seed < 0 ? -seed : seed) % 2147483646 + 1
     for (i = 0; i < 10; i++)
         random(2)
     lucky = applet[1 + random(n)]
@@ -256,7 +256,7 @@ function config_line(s) {
     return type[s] == "bool" && value[s] == "n" ? "# CONFIG_" s " is not set" : "CONFIG_" s "=" value[s]
 }
 
-function write_build(    i, s, name) {
+function write_build(    i, s, name, features) {
     printf "APPLETS :=" > makefile
     printf "" > header
     for (i = 1; i <= symbols; i++) {
@@ -267,8 +267,10 @@ function write_build(    i, s, name) {
             gsub(/_/, "-", name)
             printf " %s", name > makefile
         }
+        if (s ~ /^FEATURE_/ && value[s] == "y")
+            features = features " " substr(s, 9)
     }
-    print "" > makefile
+    print "\nFEATURES :=" features > makefile
 }
 
 function write_config(    i, s) {

@@ -6,7 +6,7 @@ LIBDIR = $(PREFIX)/lib/vios
 SYSTEM = auto
 SUPERVISOR = auto
 
-INTEGRATE = APPLETS='$(APPLETS)' DESTDIR='$(DESTDIR)' BINDIR='$(BINDIR)' LIBDIR='$(LIBDIR)' applets/initramfs/install
+INTEGRATE = APPLETS='$(APPLETS)' FEATURES='$(FEATURES)' DESTDIR='$(DESTDIR)' BINDIR='$(BINDIR)' LIBDIR='$(LIBDIR)' applets/initramfs/install
 
 .PHONY: install-initramfs install-service uninstall-initramfs uninstall-service dist deb
 
@@ -26,6 +26,7 @@ uninstall-service:
 dist:
 	@mkdir -p $(O)
 	@set -e; dist=$$(mktemp -d $(O)/dist.XXXXXX); trap 'rm -rf $$dist' EXIT; mkdir $$dist/tree; \
+	[ -e .git ] || { echo 'dist: not a checkout: it takes what is committed' >&2; exit 1; }; \
 	epoch=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)}; \
 	git archive -o $$dist/commit.tar HEAD; \
 	tar -C $$dist/tree -xf $$dist/commit.tar; \
@@ -36,4 +37,4 @@ dist:
 	@echo $(O)/vios-$(VERSION).tar.gz
 
 deb: all
-	@APPLETS='$(APPLETS)' O='$(O)' MAKE='$(MAKE)' applets/initramfs/deb $(VERSION)
+	@APPLETS='$(APPLETS)' FEATURES='$(FEATURES)' O='$(O)' MAKE='$(MAKE)' applets/initramfs/deb $(VERSION)

@@ -203,7 +203,7 @@ bool conn_deliver(struct conn *c) {
         }
         if (n < 0) {
             c->error = errno;
-            n = c->tail - c->head;
+            n = (ssize_t)(c->tail - c->head);
         }
         c->head += (unsigned)n;
         c->moved = true;
