@@ -26,13 +26,13 @@ static const struct conn_role *role;
 static unsigned spare; /* the slot behind those that connections may have */
 static unsigned high;  /* slots 0..high-1 may be in use */
 static unsigned dirty; /* buffers 0..dirty-1 may have memory */
-static unsigned long long dice;
+static unsigned dice;
 
 void conn_init(const struct conn_role *r) {
     role = r;
     spare = r->role == LINK_GUEST ? CONFIG_GUEST_CHANNELS : CONFIG_HOST_CONNECTIONS;
     if (getrandom(&dice, sizeof dice, GRND_NONBLOCK) != sizeof dice)
-        dice = (unsigned long long)loop_now() << 20 ^ (unsigned long long)getpid();
+        dice = (unsigned)loop_now() ^ (unsigned)getpid() << 20;
 }
 
 /* ---- slots ---- */
@@ -107,10 +107,9 @@ void conn_recycle(struct conn *c) {
 }
 
 void conn_token(unsigned char token[FRAME_TOKEN]) {
-    unsigned long long v;
+    enum { TOKENS = 94 * 94 * 94 * 94, STEP = 48252939 /* has no divisor in common with that: all come before one comes again */ };
+    unsigned v = dice = (dice + STEP) % TOKENS;
 
-    dice = dice * 6364136223846793005ULL + 1442695040888963407ULL;
-    v = dice >> 16;
     for (int i = 0; i < FRAME_TOKEN; i++, v /= 94)
         token[i] = (unsigned char)('!' + v % 94);
 }

@@ -82,7 +82,7 @@ const char *conn_refusal(const struct conn *c);
 /* No slot is in use: gives back the memory of the buffers. */
 void conn_rest(void);
 
-/* Four printable bytes that no earlier connection of this process had. */
+/* Four printable bytes that none of this process's last 78 million connections had. */
 void conn_token(unsigned char token[FRAME_TOKEN]);
 
 /* Carries out a set of enum link_action. */

@@ -128,6 +128,12 @@ void fmt_copy(char *dst, size_t cap, const char *text) {
     dst[n] = '\0';
 }
 
+void fmt_printable(char *text, size_t n) {
+    for (; n; n--, text++)
+        if (*text < ' ' || *text > '~')
+            *text = '?';
+}
+
 long fmt_number(const char *s, long low, long high) {
     long v = 0;
 

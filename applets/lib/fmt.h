@@ -15,6 +15,9 @@ size_t fmt_vprint(char *dst, size_t cap, const char *f, va_list ap) __attribute_
 /* Copies text, cut to cap - 1 bytes (cap >= 1), and ends it with NUL. */
 void fmt_copy(char *dst, size_t cap, const char *text);
 
+/* Each byte that cannot be printed becomes a '?'. */
+void fmt_printable(char *text, size_t n);
+
 /* The value of a decimal number in low..high that is the whole of s, or -1: no sign, no blanks, no rest. */
 long fmt_number(const char *s, long low, long high);
 

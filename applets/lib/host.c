@@ -31,11 +31,10 @@ static const char *over_limit(const struct conn *c) {
 
 static void refuse(struct conn *c, int reason) {
     char why[CONN_TEXT];
+    size_t n = fmt_print(why, sizeof why, "service %s: %s", service->text,
+                         reason == EAGAIN ? "its backlog is full" : error_text(reason));
 
-    fmt_print(why, sizeof why, "service %s: %s", service->text, reason == EAGAIN ? "its backlog is full" : error_text(reason));
-    for (char *p = why; *p; p++) /* of a path anything may be a part */
-        if (*p < ' ' || *p > '~')
-            *p = '?';
+    fmt_printable(why, n); /* of a path anything may be a part */
     relay_refused(c, why);
 }
 

@@ -82,9 +82,7 @@ static void line(enum log_level level, unsigned left_out, const char *f, va_list
     n = fmt_print(buffer, room, "%s: %s: ", applet, levels[level]);
     errno = saved;
     n += fmt_vprint(buffer + n, room - n, f, ap);
-    for (size_t i = 0; i < n; i++)
-        if (buffer[i] < ' ' || buffer[i] > '~')
-            buffer[i] = '?';
+    fmt_printable(buffer, n);
     left_out += lost;
     if (left_out)
         n += fmt_print(buffer + n, sizeof buffer - n, " (and %u more)", left_out);
