@@ -36,9 +36,7 @@ static void dispatch(struct conn *c, const struct frame *f) {
     unsigned before = c->link.state, actions;
 
     c->text[c->text_bytes] = '\0';
-    for (unsigned i = 0; i < c->text_bytes; i++)
-        if (c->text[i] < ' ' || c->text[i] > '~')
-            c->text[i] = '?';
+    fmt_printable(c->text, c->text_bytes);
     actions = link_frame(&c->link, f, c->text, c->text_bytes);
     if (before == LINK_SYN_SENT && c->link.answered) {
         ch->aligned = true;
@@ -101,6 +99,7 @@ static void take_payload(struct conn *c, unsigned n) {
     if (c->tail != c->raw)
         memmove(rx + c->tail, rx + c->raw, n);
     c->tail += n;
+    c->moved = true;
     c->channel->received += n;
 }
 

@@ -42,6 +42,8 @@ static bool finished(const struct conn *c) {
     return c->link.state == LINK_OVER && !c->todo && !c->channel->owed_bytes;
 }
 
+static long long sooner(long long a, long long b) { return a < b ? a : b; }
+
 static void set_deadline(struct conn *c) {
     long patience = link_patience(&c->link, c->head < c->tail);
 
@@ -52,7 +54,7 @@ static void set_deadline(struct conn *c) {
     else if (CONFIG_VIOS_PROXY_HOST && c->retrying && c->link.state == LINK_CONNECTING)
         c->deadline = loop_now() + CONNECT_AGAIN;
     else if (c->greeted && c->link.state == LINK_SYN_SENT)
-        c->deadline = loop_now() + GREETED;
+        c->deadline = sooner(c->deadline, loop_now() + GREETED);
     else if (c->link.state == LINK_SYN_SENT)
         c->deadline = c->slow ? c->since + patience : c->begun + CONFIG_MOVE_TIMEOUT;
     else if (c->moved || !c->deadline || !patience)
@@ -324,6 +326,7 @@ static void syn_again(struct conn *c) {
     unsigned char token[FRAME_TOKEN];
 
     c->greeted = false;
+    c->frame_left = 0;
     conn_token(token);
     conn_apply(c, link_open(&c->link, token, c->link.first));
     settle(c->channel);
@@ -332,15 +335,14 @@ static void syn_again(struct conn *c) {
 static void expire(struct conn *c) {
     struct channel *ch = c->channel;
 
-    if (c->link.state == LINK_SYN_SENT && c->greeted) {
+    if (c->link.state == LINK_SYN_SENT && c->greeted)
         syn_again(c);
+    if (c->deadline > loop_now())
         return;
-    }
     if (c->link.state == LINK_SYN_SENT && !c->slow) {
         c->slow = true;
         set_deadline(c);
-        if (role->slow)
-            role->slow(c);
+        role->slow(c);
         return;
     }
     c->deadline = 0;
