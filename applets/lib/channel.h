@@ -77,6 +77,9 @@ void channel_forget(struct channel *ch);
  * and with retry set, for a later try; without a message if it is only not yet its turn. */
 int channel_open(struct channel *ch, const char *path, long long now);
 
+/* (host) From now on nothing but sockets is opened, and through no symbolic link: guests may own the directories. Needs /proc. */
+void channel_distrust(void);
+
 /* When the first retry of all is due (0: none is wanted), and calls again(ch) for each that is. */
 long long channel_retry_at(void);
 void channel_retry(long long now, void (*again)(struct channel *ch));

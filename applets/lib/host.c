@@ -83,7 +83,7 @@ static void on_changed(struct channel *ch) {
         relay_drop(ch);
 }
 
-/* What was a socket when its name was seen may be a symbolic link by now, which would lead out of the directory. */
+/* What was a socket when its name was seen may be something else by now: then it is none of ours. */
 static const char *path_of(const char *name) {
     const char *path = watch_path(name);
     int mode = file_mode(path, false);
@@ -107,6 +107,9 @@ int host_run(const struct proxy_setup *setup, unsigned limit) {
     service = &setup->service;
     guest_limit = limit;
     watch_check(setup->directory);
+    if (access("/proc/self/fd", F_OK))
+        log_fatal("/proc is not mounted: sockets are opened through it");
+    channel_distrust();
     relay_init(&role);
     proxy_init(&names);
     watch_start(setup->directory, true, proxy_name);

@@ -180,6 +180,14 @@ int net_listen(const struct net_address *a) {
     return fd;
 }
 
+/* A peer cannot pass descriptors, of which the last close, in our read(), may take as long as it likes (SO_LINGER). Since Linux 6.16. */
+static void take_no_descriptors(int fd) {
+    enum { PASSRIGHTS = 83 }; /* SO_PASSRIGHTS, which musl does not name yet; older kernels refuse it */
+    int off = 0;
+
+    setsockopt(fd, SOL_SOCKET, PASSRIGHTS, &off, sizeof off);
+}
+
 int net_connect(const struct net_address *a, bool *pending) {
     int saved, fd = sys_socket(a->sa.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
 
@@ -187,6 +195,8 @@ int net_connect(const struct net_address *a, bool *pending) {
     if (fd < 0)
         return -1;
     no_delay(fd);
+    if (CONFIG_VIOS_PROXY_HOST && a->sa.any.sa_family == AF_UNIX)
+        take_no_descriptors(fd);
     if (!connect(fd, &a->sa.any, a->length))
         return fd;
     *pending = errno == EINPROGRESS;

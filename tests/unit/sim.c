@@ -457,6 +457,23 @@ int __wrap_sys_socket(int domain, int type, int protocol) {
     return f->fd;
 }
 
+int __real_sys_open(const char *path, int flags);
+
+/* A path that is held open with O_PATH is given by the number of that descriptor. */
+static char held_path[64];
+static int held_fd = -1;
+
+static int hold(const char *path) {
+    snprintf(held_path, sizeof held_path, "%s", path);
+    return held_fd = __real_sys_open("/", O_PATH);
+}
+
+static const char *let_go(const char *path) {
+    int fd;
+
+    return world && sscanf(path, "/proc/self/fd/%d", &fd) == 1 && fd == held_fd ? held_path : path;
+}
+
 int __real_connect(int fd, const struct sockaddr *a, socklen_t n);
 int __wrap_connect(int fd, const struct sockaddr *a, socklen_t n);
 int __wrap_connect(int fd, const struct sockaddr *a, socklen_t n) {
@@ -466,7 +483,7 @@ int __wrap_connect(int fd, const struct sockaddr *a, socklen_t n) {
     if (!f)
         return __real_connect(fd, a, n);
     progress = true;
-    reason = world->connect(f, a->sa_family == AF_UNIX ? ((const struct sockaddr_un *)a)->sun_path : NULL);
+    reason = world->connect(f, a->sa_family == AF_UNIX ? let_go(((const struct sockaddr_un *)a)->sun_path) : NULL);
     if (!reason)
         return 0;
     errno = reason;
@@ -539,12 +556,12 @@ bool __wrap_net_unsent(int fd) {
 int __real_file_mode(const char *path, bool follow);
 int __wrap_file_mode(const char *path, bool follow);
 int __wrap_file_mode(const char *path, bool follow) {
+    path = let_go(path);
     if (!world || strncmp(path, "sim/", 4))
         return __real_file_mode(path, follow);
     return !strncmp(path, "sim/port", 8) ? S_IFCHR : S_IFSOCK;
 }
 
-int __real_sys_open(const char *path, int flags);
 int __wrap_sys_open(const char *path, int flags);
 int __wrap_sys_open(const char *path, int flags) {
     struct sim_file *f;
@@ -553,6 +570,8 @@ int __wrap_sys_open(const char *path, int flags) {
         return __real_sys_open(path, flags);
     if (sim_chance(sim_faults.no_fd))
         return fault(EMFILE);
+    if (flags & O_PATH)
+        return hold(path);
     if (!(flags & O_NONBLOCK))
         sim_fail("open() that blocks");
     f = world->open(path);
