@@ -128,8 +128,13 @@ static int set_nonblocking(struct channel *ch, int fd, long long now) {
     return failed(ch, what, now);
 }
 
-/* Names in the directory of path. */
-static unsigned names_beside(const char *path) {
+/* QEMU keeps 32 pieces of news, of attaching and of going, until a guest has read them, and drops others: the guest would never
+ * hear of a host that is there. A guest with no more channels than FEW can be told of all at once, even after a host that has just
+ * died. */
+enum { FEW = 8 };
+
+/* Whether there are more names than FEW in the directory of path. */
+static bool is_one_of_many(const char *path) {
     char directory[WATCH_PATH];
     char *slash;
 
@@ -137,13 +142,8 @@ static unsigned names_beside(const char *path) {
     slash = strrchr(directory, '/');
     if (slash)
         *slash = '\0';
-    return slash ? watch_count(directory) : ~0u;
+    return !slash || file_more_than(directory, FEW);
 }
-
-/* QEMU keeps 32 pieces of news, of attaching and of going, until a guest has read them, and drops others: the guest would never
- * hear of a host that is there. A guest with no more channels than FEW can be told of all at once, even after a host that has just
- * died. */
-enum { FEW = 8 };
 
 /* The channels of other guests are opened little by little: the first ones when the last host's going has been heard. True if this
  * one must wait; then retry is set. */
@@ -152,7 +152,7 @@ static bool waits_its_turn(struct channel *ch, const char *path, long long now) 
     size_t n = (size_t)(fmt_base(ch->name) - ch->name); /* of the guest's name and a slash */
     unsigned before = 0;
 
-    if (ch->waited || !S_ISSOCK(file_mode(path, true)) || names_beside(path) <= FEW)
+    if (ch->waited || !S_ISSOCK(file_mode(path, true)) || !is_one_of_many(path))
         return false;
     ch->waited = true;
     for (unsigned i = 0; i < count; i++)
@@ -167,7 +167,7 @@ static int attach(const char *path, const struct net_address *a) {
     bool pending;
     int fd = net_connect(a, &pending);
 
-    if (!CONFIG_VIOS_PROXY_HOST || fd < 0 || !net_peer_is(fd, "qemu") || names_beside(path) > FEW)
+    if (!CONFIG_VIOS_PROXY_HOST || fd < 0 || !net_peer_is(fd, "qemu") || is_one_of_many(path))
         return fd;
     close(fd);
     return net_connect(a, &pending);

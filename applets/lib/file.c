@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "file.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <string.h>
@@ -21,6 +22,44 @@ int file_read(const char *path, char *text, size_t cap) {
     n -= n && text[n - 1] == '\n';
     text[n] = '\0';
     return (int)n;
+}
+
+/* Whether the name is "." or "..". */
+static bool is_dots(const char *name) { return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2])); }
+
+/* The names in n bytes of a directory. False: fn has had enough. */
+static bool list_some(const char *entries, int n, file_list_fn *fn, void *arg) {
+    for (int at = 0; at < n;) {
+        const struct dirent *entry = (const void *)(entries + at);
+
+        at += entry->d_reclen;
+        if (!is_dots(entry->d_name) && !fn(entry->d_name, arg))
+            return false;
+    }
+    return true;
+}
+
+int file_list(const char *directory, bool follow, file_list_fn *fn, void *arg) {
+    _Alignas(struct dirent) char entries[1024];
+    int n, fd = sys_open(directory, O_RDONLY | O_DIRECTORY | (follow ? 0 : O_NOFOLLOW));
+
+    if (fd < 0)
+        return -1;
+    while ((n = (int)syscall(SYS_getdents64, fd, entries, sizeof entries)) > 0 && list_some(entries, n, fn, arg))
+        continue;
+    close(fd);
+    return n < 0 ? -1 : 0;
+}
+
+static bool count_down(const char *name, void *arg) {
+    (void)name;
+    return (*(unsigned *)arg)-- > 0;
+}
+
+bool file_more_than(const char *directory, unsigned n) {
+    unsigned left = n;
+
+    return file_list(directory, true, count_down, &left) || left > n;
 }
 
 /* Linux's struct statx, which older musls lack; their stat() is 700 bytes for kernels before statx(). */

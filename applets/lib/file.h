@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* file: what kind a file is; the small files of /proc and /sys. */
+/* file: what kind a file is, what a directory holds, the small files of /proc and /sys. */
 #ifndef VIOS_FILE_H
 #define VIOS_FILE_H
 
@@ -8,6 +8,14 @@
 
 /* The file's contents, cut at cap - 1 bytes, without a newline at the end, NUL-ended: the length, or -1 with errno. */
 int file_read(const char *path, char *text, size_t cap);
+
+/* Calls fn for each name but "." and ".." in the directory, on a small buffer, for as long as it returns true; 0, or -1 with errno.
+ * follow: it may be a link. */
+typedef bool file_list_fn(const char *name, void *arg);
+int file_list(const char *directory, bool follow, file_list_fn *fn, void *arg);
+
+/* Whether there are more than n of these names, or the directory cannot be read. */
+bool file_more_than(const char *directory, unsigned n);
 
 /* The file's mode as in struct stat, or -1 with errno; follow: of what a symbolic link names. Needs Linux 4.11. */
 int file_mode(const char *path, bool follow);

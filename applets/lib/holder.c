@@ -7,7 +7,6 @@
 
 #include "file.h"
 #include "fmt.h"
-#include "watch.h"
 
 struct search {
     void (*fn)(const struct stat *open, int pid, void *arg);
@@ -16,7 +15,7 @@ struct search {
     bool complete;
 };
 
-static void look_at_fd(const char *fd, void *arg) {
+static bool look_at_fd(const char *fd, void *arg) {
     struct search *s = arg;
     char path[48];
     struct stat st;
@@ -24,24 +23,26 @@ static void look_at_fd(const char *fd, void *arg) {
     fmt_print(path, sizeof path, "/proc/%d/fd/%s", s->pid, fd);
     if (!stat(path, &st) && (S_ISCHR(st.st_mode) || S_ISSOCK(st.st_mode)))
         s->fn(&st, s->pid, s->arg);
+    return true;
 }
 
-static void look_at_process(const char *name, void *arg) {
+static bool look_at_process(const char *name, void *arg) {
     struct search *s = arg;
     char path[32];
 
     s->pid = (int)fmt_number(name, 1, 99999999);
     if (s->pid < 0 || s->pid == getpid())
-        return;
+        return true;
     fmt_print(path, sizeof path, "/proc/%d/fd", s->pid);
-    if (watch_list(path, true, look_at_fd, s) && (errno == EACCES || errno == EPERM))
+    if (file_list(path, true, look_at_fd, s) && (errno == EACCES || errno == EPERM))
         s->complete = false;
+    return true;
 }
 
 bool holder_each(void (*fn)(const struct stat *open, int pid, void *arg), void *arg) {
     struct search s = {fn, arg, 0, true};
 
-    if (watch_list("/proc", true, look_at_process, &s) || access("/proc/1", F_OK)) /* with hidepid only our own are there */
+    if (file_list("/proc", true, look_at_process, &s) || access("/proc/1", F_OK)) /* with hidepid only our own are there */
         return false;
     return s.complete;
 }

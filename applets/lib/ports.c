@@ -14,7 +14,6 @@
 #include "log.h"
 #include "socks.h"
 #include "sysfs.h"
-#include "watch.h"
 
 #define DEBUGFS "/sys/kernel/debug"
 
@@ -75,18 +74,19 @@ static bool read_name(const char *node, char name[PORTS_NAME]) {
     return file_read(path, name, PORTS_NAME) > 0;
 }
 
-static void add_sysfs(const char *node, void *unused) {
+static bool add_sysfs(const char *node, void *unused) {
     struct port *p = fresh();
     struct stat st;
 
     (void)unused;
     if (!read_name(node, p->name))
-        return;
+        return true;
     fmt_copy(p->node, sizeof p->node, node);
     p->agent = agent_of(p->name);
     if (!stat(ports_path(p), &st) && S_ISCHR(st.st_mode))
         p->device = st.st_rdev;
     add(p);
+    return true;
 }
 
 bool ports_node(dev_t device, char node[PORTS_NODE]) {
@@ -101,34 +101,35 @@ static void unseen(const char *path) {
     hidden = true;
 }
 
-static void add_file(const char *base, void *parent) {
+static bool add_file(const char *base, void *parent) {
     struct port *p = fresh();
     const char *path = ports_path(p), *above = parent;
     char name[PORTS_NAME];
     struct stat st;
 
     if (*base == '.') /* udev makes a link under such a name, then renames it */
-        return;
+        return true;
     fmt_print(p->name, sizeof p->name, "%s%s%s", above, *above ? "/" : "", base);
     ports_path(p);
     if (lstat(path, &st) || (S_ISLNK(st.st_mode) && stat(path, &st))) {
         unseen(path);
-        return;
+        return true;
     }
     if (S_ISDIR(st.st_mode) && !*above) {
         fmt_copy(name, sizeof name, base);
-        if (watch_list(path, false, add_file, name))
+        if (file_list(path, false, add_file, name))
             unseen(path);
-        return;
+        return true;
     }
     p->is_socket = S_ISSOCK(st.st_mode);
     p->device = st.st_rdev;
     p->fs = st.st_dev;
     p->inode = st.st_ino;
     if (!p->is_socket && !(S_ISCHR(st.st_mode) && ports_node(p->device, p->node)))
-        return;
+        return true;
     p->agent = agent_of(*p->node && read_name(p->node, name) ? name : p->name);
     add(p);
+    return true;
 }
 
 int ports_scan(const char *directory) {
@@ -138,11 +139,11 @@ int ports_scan(const char *directory) {
     hidden = false;
     root = NULL;
     if (!directory)
-        watch_list(SYSFS_PORTS, true, add_sysfs, NULL);
+        file_list(SYSFS_PORTS, true, add_sysfs, NULL);
     if (count)
         return 0;
     root = directory ? directory : CONFIG_HOST_DIRECTORY;
-    result = watch_list(root, true, add_file, (void *)"");
+    result = file_list(root, true, add_file, (void *)"");
     if (left_out)
         log_msg(LOG_WARN, "%u of %u channels are left out", left_out, left_out + count);
     return directory ? result : 0;
@@ -242,7 +243,7 @@ static void look_at_sockets(void) {
             table[i].host = table[i].held = -1;
 }
 
-static void match_link(const char *base, void *unused) {
+static bool match_link(const char *base, void *unused) {
     char path[PORTS_PATH];
     struct stat st;
 
@@ -251,6 +252,7 @@ static void match_link(const char *base, void *unused) {
     for (unsigned i = 0; !stat(path, &st) && i < count; i++)
         if (st.st_rdev == table[i].device)
             table[i].unlinked = false;
+    return true;
 }
 
 /* vios-proxy-guest looks for ports in sysfs only if the default directory is not there. */
@@ -260,7 +262,7 @@ static void look_at_links(void) {
     for (unsigned i = 0; i < count; i++)
         table[i].unlinked = there && !table[i].agent;
     if (there)
-        watch_list(CONFIG_HOST_DIRECTORY, true, match_link, NULL);
+        file_list(CONFIG_HOST_DIRECTORY, true, match_link, NULL);
 }
 
 /* Why debugfs told nothing of a port. */

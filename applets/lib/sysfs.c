@@ -36,27 +36,29 @@ int sysfs_read(const char *port, const char *file, char *line, size_t cap) {
     return file_read(path, line, cap);
 }
 
-static void tell_port(const char *port, void *arg) {
+static bool tell_port(const char *port, void *arg) {
     char name[CHANNEL_NAME];
 
     (void)arg;
     if (sysfs_read(port, "name", name, sizeof name) > 0 && !*fmt_find(name, '/'))
         tell(name, true);
+    return true;
 }
 
-void sysfs_all(void) { watch_list(SYSFS_PORTS, true, tell_port, NULL); }
+void sysfs_all(void) { file_list(SYSFS_PORTS, true, tell_port, NULL); }
 
 struct search {
     const char *name;
     char *port;
 };
 
-static void match_port(const char *port, void *arg) {
+static bool match_port(const char *port, void *arg) {
     struct search *s = arg;
     char name[CHANNEL_NAME];
 
     if (strlen(port) < PORT_NAME && sysfs_read(port, "name", name, sizeof name) > 0 && !strcmp(name, s->name))
         fmt_copy(s->port, PORT_NAME, port);
+    return !*s->port;
 }
 
 /* Makes the device node from "major:minor" in sysfs. */
@@ -83,7 +85,7 @@ const char *sysfs_path(const char *name) {
     static char path[sizeof "/dev/" + PORT_NAME];
     char port[PORT_NAME] = "";
 
-    watch_list(SYSFS_PORTS, true, match_port, &(struct search){name, port});
+    file_list(SYSFS_PORTS, true, match_port, &(struct search){name, port});
     if (!*port)
         return NULL;
     fmt_print(path, sizeof path, "/dev/%s", port);

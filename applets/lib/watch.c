@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "watch.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -65,35 +64,6 @@ const char *watch_path(const char *name) {
     return path;
 }
 
-int watch_list(const char *directory, bool follow, void (*fn)(const char *name, void *arg), void *arg) {
-    _Alignas(struct dirent) char entries[1024];
-    int n, fd = sys_open(directory, O_RDONLY | O_DIRECTORY | (follow ? 0 : O_NOFOLLOW));
-
-    if (fd < 0)
-        return -1;
-    while ((n = getdents(fd, (struct dirent *)entries, sizeof entries)) > 0)
-        for (int at = 0; at < n;) {
-            const struct dirent *entry = (const void *)(entries + at);
-
-            if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
-                fn(entry->d_name, arg);
-            at += entry->d_reclen;
-        }
-    close(fd);
-    return n;
-}
-
-static void count_one(const char *name, void *arg) {
-    (void)name;
-    ++*(unsigned *)arg;
-}
-
-unsigned watch_count(const char *directory) {
-    unsigned n = 0;
-
-    return watch_list(directory, true, count_one, &n) ? ~0u : n;
-}
-
 static int find(const char *name) {
     for (unsigned i = 0; i < count; i++)
         if (directories[i].wd >= 0 && !strcmp(directories[i].name, name))
@@ -123,30 +93,34 @@ static void add_directory(const char *name) {
 }
 
 /* A name in directory at has been seen. */
-static void consider(const char *base, void *arg) {
+static bool consider(const char *base, void *arg) {
     unsigned at = (unsigned)((struct directory *)arg - directories);
     const char *parent = directories[at].name;
     char name[CHANNEL_NAME];
     int mode;
 
     if (*base == '.') /* udev makes a link under such a name, then renames it */
-        return;
+        return true;
     if (strlen(parent) + 1 + strlen(base) >= CHANNEL_NAME) {
         log_limited(&left_alone, loop_now(), LOG_WARN, "channel %s%s%s: a name of more than %d bytes is left out", parent, *parent ? "/" : "", base,
                 CHANNEL_NAME - 1);
-        return;
+        return true;
     }
     fmt_print(name, sizeof name, "%s%s%s", parent, *parent ? "/" : "", base);
     mode = file_mode(watch_path(name), !NESTED);
     if (mode < 0 && errno == EACCES)
         log_limited(&left_alone, loop_now(), LOG_ERROR, "cannot look at %s: %m", watch_path(name));
     if (mode < 0)
-        return;
+        return true;
     if (NESTED && at == 0 && S_ISDIR(mode))
         add_directory(name);
     else if (S_ISSOCK(mode) || (!NESTED && S_ISCHR(mode) && file_is_port(watch_path(name))))
         tell(name, true);
+    return true;
 }
+
+/* What is in a directory now. */
+static int look_into(unsigned at) { return file_list(watch_path(directories[at].name), at == 0, consider, &directories[at]); }
 
 /* Begins to watch a directory, then looks at what is in it: nothing that comes meanwhile is missed. */
 static void enter(unsigned at) {
@@ -155,7 +129,7 @@ static void enter(unsigned at) {
     d->wd = inotify_add_watch(inotify, watch_path(d->name), MASK | (NESTED && at ? IN_DONT_FOLLOW : 0));
     if (d->wd < 0 && at)
         log_limited(&left_alone, loop_now(), LOG_ERROR, "cannot watch %s: %m", watch_path(d->name));
-    if (d->wd >= 0 && watch_list(watch_path(d->name), at == 0, consider, d))
+    if (d->wd >= 0 && look_into(at))
         log_msg(LOG_ERROR, "cannot read %s: %m", watch_path(d->name));
 }
 
@@ -185,7 +159,7 @@ static void guard_no_more(void) {
 
 /* Begins to watch what is above an empty root. */
 static void guard(void) {
-    if (ancestor >= 0 || watch_count(root))
+    if (ancestor >= 0 || file_more_than(root, 0))
         return;
     ancestor = watch_above();
     if (ancestor == directories[0].wd) /* as with ".", of which the watch stays as it was */
@@ -299,7 +273,7 @@ static void on_event(const struct inotify_event *e) {
         else if (i == 0 && (!(e->mask & IN_ATTRIB) || is_replaced()))
             leave_root();
         else if (e->mask & IN_ATTRIB) /* perhaps it may be read, or searched, only now */
-            watch_list(watch_path(directories[i].name), i == 0, consider, &directories[i]);
+            look_into(i);
         else if (NESTED)
             renew(i);
         return;
@@ -320,7 +294,7 @@ static void on_inotify(void *arg, unsigned ready) {
     }
     if (freed && left_out) {
         left_out = false;
-        watch_list(root, true, consider, &directories[0]);
+        look_into(0);
     }
     freed = false;
 }
@@ -353,5 +327,5 @@ void watch_name(const char *name) {
 void watch_all(void) {
     for (unsigned i = 0; i < count; i++)
         if (directories[i].wd >= 0)
-            watch_list(watch_path(directories[i].name), i == 0, consider, &directories[i]);
+            look_into(i);
 }

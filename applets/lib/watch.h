@@ -26,10 +26,4 @@ void watch_all(void);
 /* root/name in a static buffer. */
 const char *watch_path(const char *name);
 
-/* Calls fn for each name but "." and ".." in the directory, on a small buffer; 0, or -1 with errno. follow: it may be a link. */
-int watch_list(const char *directory, bool follow, void (*fn)(const char *name, void *arg), void *arg);
-
-/* The number of these names; ~0u if the directory cannot be read. */
-unsigned watch_count(const char *directory);
-
 #endif

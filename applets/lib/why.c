@@ -8,7 +8,6 @@
 #include "file.h"
 #include "fmt.h"
 #include "sysfs.h"
-#include "watch.h"
 
 #define VIRTIO "/sys/bus/virtio"
 #define PCI "/sys/bus/pci/devices"
@@ -24,20 +23,23 @@ static bool is_id(const char *directory, const char *device, const char *file, c
     return file_read(path, text, sizeof text) > 0 && !strcmp(text, id);
 }
 
-static void tally_virtio(const char *device, void *arg) {
+static bool tally_virtio(const char *device, void *arg) {
     ((struct tally *)arg)->consoles += is_id(VIRTIO "/devices", device, "device", "0x0003");
+    return true;
 }
 
-static void tally_pci(const char *device, void *arg) {
+static bool tally_pci(const char *device, void *arg) {
     struct tally *t = arg;
 
     t->pci += is_id(PCI, device, "vendor", "0x1af4") &&
               (is_id(PCI, device, "device", "0x1003") || is_id(PCI, device, "device", "0x1043"));
+    return true;
 }
 
-static void tally_node(const char *node, void *arg) {
+static bool tally_node(const char *node, void *arg) {
     (void)node;
     ((struct tally *)arg)->nodes++;
+    return true;
 }
 
 void why_none(const char *directory, void (*say)(const char *reason)) {
@@ -54,10 +56,10 @@ void why_none(const char *directory, void (*say)(const char *reason)) {
     }
     if (!driver)
         say("the driver virtio_console is not loaded: modprobe virtio_console");
-    watch_list(SYSFS_PORTS, true, tally_node, &t);
-    watch_list(VIRTIO "/devices", true, tally_virtio, &t);
+    file_list(SYSFS_PORTS, true, tally_node, &t);
+    file_list(VIRTIO "/devices", true, tally_virtio, &t);
     if (!t.consoles)
-        watch_list(PCI, true, tally_pci, &t);
+        file_list(PCI, true, tally_pci, &t);
     if (t.pci)
         say("a virtio-serial device is there, but its driver virtio_pci is not loaded: modprobe virtio_pci");
     else if (!t.consoles)

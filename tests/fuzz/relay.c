@@ -57,10 +57,6 @@ static unsigned index_of(const char *name) { return name[strlen(name) - 1] == '1
 void watch_check(const char *root) { (void)root; }
 void watch_name(const char *name) { (void)name; }
 void watch_all(void) {}
-int watch_list(const char *directory, bool follow, void (*fn)(const char *name, void *arg), void *arg) {
-    return (void)directory, (void)follow, (void)fn, (void)arg, 0;
-}
-unsigned watch_count(const char *directory) { return (void)directory, 0; }
 void sysfs_start(watch_fn *fn) { (void)fn; }
 void sysfs_all(void) {}
 const char *sysfs_path(const char *name) { return watch_path(name); }

@@ -99,11 +99,6 @@ const char *watch_path(const char *name) {
     return path;
 }
 
-int watch_list(const char *directory, bool follow, void (*fn)(const char *name, void *arg), void *arg) {
-    (void)directory, (void)follow, (void)fn, (void)arg;
-    return 0;
-}
-unsigned watch_count(const char *directory) { return (void)directory, 0; }
 
 void sysfs_start(watch_fn *fn) { (void)fn; }
 void sysfs_all(void) {}

@@ -8,10 +8,6 @@ void watch_start(const char *root, bool nested, watch_fn *fn) { (void)root, (voi
 void watch_name(const char *name) { (void)name; }
 void watch_all(void) {}
 const char *watch_path(const char *name) { return name; }
-int watch_list(const char *directory, bool follow, void (*fn)(const char *name, void *arg), void *arg) {
-    return (void)directory, (void)follow, (void)fn, (void)arg, 0;
-}
-unsigned watch_count(const char *directory) { return (void)directory, 0; }
 void sysfs_start(watch_fn *fn) { (void)fn; }
 void sysfs_all(void) {}
 const char *sysfs_path(const char *name) { return name; }
