@@ -113,7 +113,7 @@ static int failed(struct channel *ch, const char *what, long long now) {
     errno = reason;
     if (ch->complained || passing)
         return -1;
-    log_msg(LOG_ERROR, "%s %s: %m; %s", what, ch->name, console ? "left alone" : "trying again");
+    log_limited(&(struct log_limit){0}, now, LOG_ERROR, "%s %s: %m; %s", what, ch->name, console ? "left alone" : "trying again");
     ch->complained = true;
     return -1;
 }

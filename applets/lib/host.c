@@ -114,6 +114,6 @@ int host_run(const struct proxy_setup *setup, unsigned limit) {
     proxy_init(&names);
     watch_start(setup->directory, true, proxy_name);
     log_msg(LOG_INFO, "serving %s from %s", service->text, setup->directory);
-    proxy_run(NULL);
+    proxy_run(watch_timer);
     return EXIT_SUCCESS;
 }

@@ -71,11 +71,12 @@ static bool is_full(void) {
     return S_ISFIFO(mode) || S_ISSOCK(mode);
 }
 
-/* A reader of the log that stands still must stop nobody: then the line is left out, and the next that goes out tells how many
- * were. */
+static unsigned lost; /* lines that could not be written, or were too many */
+
+/* A reader of the log that stands still must stop nobody: then the line is left out, and the next that goes out tells how many were.
+ * (A terminal that is stopped does stop us: it was asked to.) */
 static void line(enum log_level level, unsigned left_out, const char *f, va_list ap) {
     static char buffer[512];
-    static unsigned lost;
     size_t room = sizeof buffer - 32, n;
     int saved = errno;
 
@@ -114,6 +115,19 @@ void log_fatal(const char *f, ...) {
     exit(failure);
 }
 
+/* What is told of for the first time comes through too, but not without end: names can be made at will. */
+static bool too_many(long long now) {
+    enum { FIRSTS = 40 };
+    static long long until;
+    static unsigned count;
+
+    if (now >= until) {
+        until = now + LOG_QUIET;
+        count = 0;
+    }
+    return ++count > FIRSTS;
+}
+
 void log_limited(struct log_limit *limit, long long now_ms, enum log_level level, const char *f, ...) {
     va_list ap;
 
@@ -121,6 +135,10 @@ void log_limited(struct log_limit *limit, long long now_ms, enum log_level level
         return;
     if (now_ms < limit->next) {
         limit->left_out++;
+        return;
+    }
+    if (CONFIG_VIOS_PROXY_HOST && !limit->next && too_many(now_ms)) {
+        lost++;
         return;
     }
     va_start(ap, f);

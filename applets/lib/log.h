@@ -25,7 +25,8 @@ void log_msg(enum log_level level, const char *f, ...) __attribute__((format(pri
 void log_failure(int status);
 _Noreturn void log_fatal(const char *f, ...) __attribute__((format(printf, 1, 2)));
 
-/* A message that may repeat: once in LOG_QUIET milliseconds, then with the count of those left out. */
+/* A message that may repeat: once in LOG_QUIET milliseconds, then with the count of those left out. (host) In that time 40 come through for
+ * the first time, of all limits. */
 #define LOG_QUIET 5000
 struct log_limit {
     long long next;

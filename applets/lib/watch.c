@@ -20,11 +20,17 @@
 enum { MASK = IN_CREATE | IN_MOVED_TO | IN_ATTRIB | IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR };
 enum { DIRECTORIES = 1 + (CONFIG_VIOS_PROXY_HOST ? CONFIG_HOST_CHANNELS : 0) };
 
+/* Guests may own their directories. What an event in one costs, and one for which all of it is looked at; the most that it may owe; both in
+ * milliseconds, in which they are paid off. Who owes more is not heard for PAUSE, then looked at as a whole, of which NAMES count. */
+enum { EVENT = 100, LOOK = 3000, CREDIT = 300 * EVENT, PAUSE = 1000, NAMES = 4096 };
+
 /* The root is directories[0], with the empty name. wd: -1 for a free slot, or while the root is missing. ancestor: the watch on the
- * nearest directory above a root that is missing, or empty: if that is removed while somebody keeps it open, it does not tell. */
+ * nearest directory above a root that is missing, or empty: if that is removed while somebody keeps it open, it does not tell.
+ * paid: when all that it owes will be paid off. again: when it is looked at, and heard again; 0: it is heard. */
 struct directory {
     int wd;
     char name[CHANNEL_NAME];
+    long long paid, again;
 };
 static MEMORY_BULK struct directory directories[DIRECTORIES];
 static unsigned count;
@@ -34,6 +40,8 @@ static bool subdirectories;
 static watch_fn *tell;
 static struct log_limit left_alone; /* whoever owns a directory could repeat it at will */
 static bool left_out, freed; /* a directory found no slot; a slot has become free */
+static long long first_again; /* the first of all directories', 0: none */
+static unsigned looked; /* names of the directory that is being looked into */
 
 /* Only the host proxy has directories in its root. */
 #define NESTED (CONFIG_VIOS_PROXY_HOST && subdirectories)
@@ -89,38 +97,49 @@ static void add_directory(const char *name) {
     if (at == count)
         count++;
     fmt_copy(directories[at].name, CHANNEL_NAME, name);
+    directories[at].paid = directories[at].again = 0;
     enter(at);
 }
 
-/* A name in directory at has been seen. */
+/* A name in a directory has been seen. False: no more are to be looked at. */
 static bool consider(const char *base, void *arg) {
     unsigned at = (unsigned)((struct directory *)arg - directories);
     const char *parent = directories[at].name;
+    bool go_on = !NESTED || at == 0 || ++looked < NAMES;
     char name[CHANNEL_NAME];
     int mode;
 
     if (*base == '.') /* udev makes a link under such a name, then renames it */
-        return true;
+        return go_on;
     if (strlen(parent) + 1 + strlen(base) >= CHANNEL_NAME) {
         log_limited(&left_alone, loop_now(), LOG_WARN, "channel %s%s%s: a name of more than %d bytes is left out", parent, *parent ? "/" : "", base,
                 CHANNEL_NAME - 1);
-        return true;
+        return go_on;
     }
     fmt_print(name, sizeof name, "%s%s%s", parent, *parent ? "/" : "", base);
     mode = file_mode(watch_path(name), !NESTED);
     if (mode < 0 && errno == EACCES)
         log_limited(&left_alone, loop_now(), LOG_ERROR, "cannot look at %s: %m", watch_path(name));
     if (mode < 0)
-        return true;
+        return go_on;
     if (NESTED && at == 0 && S_ISDIR(mode))
         add_directory(name);
     else if (S_ISSOCK(mode) || (!NESTED && S_ISCHR(mode) && file_is_port(watch_path(name))))
         tell(name, true);
-    return true;
+    return go_on;
 }
 
-/* What is in a directory now. */
-static int look_into(unsigned at) { return file_list(watch_path(directories[at].name), at == 0, consider, &directories[at]); }
+/* What is in a directory now. 0, or -1 with errno. */
+static int look_into(unsigned at) {
+    int result;
+
+    looked = 0;
+    result = file_list(watch_path(directories[at].name), at == 0, consider, &directories[at]);
+    if (NESTED && at && looked >= NAMES)
+        log_limited(&left_alone, loop_now(), LOG_WARN, "%s: more than %d names; the others are left out",
+                    watch_path(directories[at].name), NAMES - 1);
+    return result;
+}
 
 /* Begins to watch a directory, then looks at what is in it: nothing that comes meanwhile is missed. */
 static void enter(unsigned at) {
@@ -253,9 +272,88 @@ static void on_name(unsigned at, const char *base, bool there) {
     tell(name, false);
 }
 
+/* Tells of the channels below a directory ("": all) whose sockets have gone. */
+static void tell_missing(const char *directory) {
+    size_t n = strlen(directory);
+
+    for (unsigned i = channel_count(); i-- > 0;) {
+        char name[CHANNEL_NAME];
+
+        fmt_copy(name, sizeof name, channel_at(i)->name);
+        if (*name && (!n || (fmt_begins(name, directory) && name[n] == '/')) && !S_ISSOCK(file_mode(watch_path(name), false)))
+            tell(name, false);
+    }
+}
+
+/* (host) The kernel has lost events. Whoever owns one directory can bring that about: the channels of others, which are there, stay. */
+static void catch_up(void) {
+    for (unsigned i = 1; i < count; i++) {
+        int wd = directories[i].wd < 0 ? -1 : inotify_add_watch(inotify, watch_path(directories[i].name), MASK | IN_DONT_FOLLOW);
+
+        if (wd == directories[i].wd)
+            continue;
+        inotify_rm_watch(inotify, wd);
+        leave(i);
+    }
+    if (directories[0].wd < 0 || is_replaced()) {
+        leave_root();
+        return;
+    }
+    tell_missing("");
+    watch_all();
+    guard();
+}
+
+/* Whether what has happened in a directory is to be looked at now. */
+static bool is_heard(unsigned at, int cost) {
+    struct directory *d = &directories[at];
+    long long now;
+
+    if (!NESTED || at == 0)
+        return true;
+    if (d->again)
+        return false;
+    now = loop_now();
+    d->paid = (d->paid > now ? d->paid : now) + cost;
+    if (d->paid - now <= CREDIT)
+        return true;
+    log_limited(&left_alone, now, LOG_WARN, "%s: changes too often; it is looked at once a second", watch_path(d->name));
+    d->again = now + PAUSE;
+    if (!first_again)
+        first_again = d->again;
+    return false;
+}
+
+long watch_timer(void) {
+    long long now;
+
+    if (!CONFIG_VIOS_PROXY_HOST || !first_again)
+        return -1;
+    now = loop_now();
+    if (first_again > now)
+        return (long)(first_again - now);
+    first_again = 0;
+    for (unsigned i = 1; i < count; i++) {
+        struct directory *d = &directories[i];
+
+        if (d->again && d->again <= now) {
+            d->again = 0;
+            tell_missing(d->name);
+            if (d->wd >= 0)
+                look_into(i);
+        }
+        if (d->again && (!first_again || d->again < first_again))
+            first_again = d->again;
+    }
+    return first_again ? (long)(first_again - now) : -1;
+}
+
 static void on_event(const struct inotify_event *e) {
     if (e->mask & IN_Q_OVERFLOW) {
-        leave_root();
+        if (NESTED)
+            catch_up();
+        else
+            leave_root();
         return;
     }
     if (e->wd == ancestor) {
@@ -268,14 +366,16 @@ static void on_event(const struct inotify_event *e) {
     for (unsigned i = 0; i < count; i++) {
         if (directories[i].wd != e->wd)
             continue;
-        if (e->len)
-            on_name(i, e->name, e->mask & (IN_CREATE | IN_MOVED_TO | IN_ATTRIB));
-        else if (i == 0 && (!(e->mask & IN_ATTRIB) || is_replaced()))
+        if (i == 0 && !e->len && (!(e->mask & IN_ATTRIB) || is_replaced()))
             leave_root();
-        else if (e->mask & IN_ATTRIB) /* perhaps it may be read, or searched, only now */
-            look_into(i);
-        else if (NESTED)
+        else if (NESTED && !e->len && !(e->mask & IN_ATTRIB))
             renew(i);
+        else if (!is_heard(i, e->len ? EVENT : LOOK))
+            ;
+        else if (e->len)
+            on_name(i, e->name, e->mask & (IN_CREATE | IN_MOVED_TO | IN_ATTRIB));
+        else /* perhaps it may be read, or searched, only now */
+            look_into(i);
         return;
     }
 }

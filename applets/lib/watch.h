@@ -23,6 +23,9 @@ void watch_start(const char *root, bool nested, watch_fn *fn);
 void watch_name(const char *name);
 void watch_all(void);
 
+/* (host) Milliseconds until a directory that changes too often is looked at again, or -1. Looks at those whose time has come. */
+long watch_timer(void);
+
 /* root/name in a static buffer. */
 const char *watch_path(const char *name);
 

@@ -57,6 +57,7 @@ static unsigned index_of(const char *name) { return name[strlen(name) - 1] == '1
 void watch_check(const char *root) { (void)root; }
 void watch_name(const char *name) { (void)name; }
 void watch_all(void) {}
+long watch_timer(void) { return -1; }
 void sysfs_start(watch_fn *fn) { (void)fn; }
 void sysfs_all(void) {}
 const char *sysfs_path(const char *name) { return watch_path(name); }

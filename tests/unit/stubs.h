@@ -7,6 +7,7 @@ void watch_check(const char *root) { (void)root; }
 void watch_start(const char *root, bool nested, watch_fn *fn) { (void)root, (void)nested, (void)fn; }
 void watch_name(const char *name) { (void)name; }
 void watch_all(void) {}
+long watch_timer(void) { return -1; }
 const char *watch_path(const char *name) { return name; }
 void sysfs_start(watch_fn *fn) { (void)fn; }
 void sysfs_all(void) {}
