@@ -74,13 +74,8 @@ static void turn_away(int fd, const char *client, enum guest_choice choice) {
 /* Takes one client. False: there is none, or it cannot be taken now. */
 static bool accept_one(struct channel *ch, enum guest_choice choice) {
     char client[CONN_CLIENT];
-    int fd = net_accept(listener, client, sizeof client);
+    int fd = loop_admit(net_accept(listener, client, sizeof client));
 
-    if (fd >= 0 && !loop_fits(fd)) {
-        close(fd);
-        fd = -1;
-        errno = EMFILE;
-    }
     if (fd < 0 && errno != EMFILE && errno != ENFILE && errno != ENOMEM && errno != ENOBUFS)
         return errno == ECONNABORTED || errno == EINTR;
     if (fd < 0 && loop_close_now())

@@ -50,11 +50,7 @@ static void connect_service(struct conn *c) {
     fd = net_connect(service, &pending);
     if (fd < 0 && errno == EMFILE && loop_close_now())
         fd = net_connect(service, &pending);
-    if (fd >= 0 && !loop_fits(fd)) {
-        close(fd);
-        fd = -1;
-        errno = EMFILE;
-    }
+    fd = loop_admit(fd);
     c->retrying = fd < 0 && errno == EAGAIN; /* a unix socket's backlog is full */
     if (fd >= 0)
         relay_connecting(c, fd, pending);

@@ -35,6 +35,14 @@ static long long now; /* of this round, 0: not yet asked for */
 
 bool loop_fits(int fd) { return fd >= 0 && fd < FD_SETSIZE; }
 
+int loop_admit(int fd) {
+    if (fd < FD_SETSIZE)
+        return fd;
+    close(fd);
+    errno = EMFILE;
+    return -1;
+}
+
 /* The only place where an fd gets into a set. */
 static void set_bit(int fd, bool on, fd_set *set) {
     if (!loop_fits(fd))

@@ -13,6 +13,9 @@ typedef void loop_fn(void *arg, unsigned ready);
 /* Whether fd may be watched: fds at or above FD_SETSIZE never get into a set. */
 bool loop_fits(int fd);
 
+/* fd, which may be -1 with errno; one that is too high for select() is closed, and -1 with EMFILE returned. */
+int loop_admit(int fd);
+
 /* Watches fd for want (0: for nothing) and calls fn(arg, ready). fd must fit. Before fd is closed: want 0. */
 void loop_watch(int fd, unsigned want, loop_fn *fn, void *arg);
 

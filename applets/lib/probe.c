@@ -8,6 +8,7 @@
 
 #include "fmt.h"
 #include "holder.h"
+#include "loop.h"
 #include "net.h"
 #include "socks.h"
 #include "sys.h"
@@ -131,6 +132,7 @@ enum probe_result probe_open(struct probe *p, const char *path) {
         h->fd = sys_open(path, O_RDWR | O_NONBLOCK | O_NOCTTY);
     else
         h->fd = net_path(&a, path) ? -1 : net_connect(&a, &pending);
+    h->fd = loop_admit(h->fd);
     if (h->fd < 0)
         return open_failed(p, path, st.st_rdev);
     if (h->port || !is_wrong_end(p, net_peer_is(h->fd, "qemu") ? "qemu" : net_peer_is(h->fd, "vios") ? "vios" : ""))

@@ -123,7 +123,7 @@ enum probe_result probe_tcp(struct probe *p, unsigned port, long ms) {
     p->next = NULL;
     shake_begin(&p->shake, ms);
     net_literal(&a, "127.0.0.1", port);
-    p->shake.fd = net_connect(&a, &pending);
+    p->shake.fd = loop_admit(net_connect(&a, &pending));
     if (p->shake.fd < 0)
         return unconnected(p, a.text, errno);
     r = connected(p, a.text, ms);
