@@ -123,8 +123,8 @@ void loop_signals(void) {
     sigaddset(&ours, SIGTERM);
     sigaddset(&ours, SIGUSR1);
     sigaddset(&ours, SIGIO);
-    signals = sys_signalfd(&ours);
-    if (!loop_fits(signals))
+    signals = loop_admit(sys_signalfd(&ours));
+    if (signals < 0)
         log_fatal("no descriptor for signals: %m");
     sigaddset(&ours, SIGPIPE); /* stays pending; write() says EPIPE */
     sigprocmask(SIG_BLOCK, &ours, NULL);
