@@ -17,6 +17,13 @@
 /* Milliseconds that an abort waits for a TCP peer to take what was sent before. */
 enum { DRAIN_MAX = 5000 };
 
+/* Milliseconds between two looks at what a TCP peer has not yet taken, before that. */
+enum { DRAIN_AGAIN = 20 };
+/* Milliseconds that a host which has greeted gets to answer the SYN before that. */
+enum { GREETED = CONFIG_MOVE_TIMEOUT / 4 };
+/* Milliseconds between two tries to connect to a service that cannot take it yet. */
+enum { CONNECT_AGAIN = 50 };
+
 /* One conn more than there may be connections: an idle channel can always be read, if only to refuse its SYN. */
 static MEMORY_BULK struct conn conns[CONN_MAX + 1];
 static MEMORY_BULK _Alignas(MEMORY_PAGE) unsigned char tx_buffers[CONN_MAX + 1][CONFIG_BUFFER_SIZE];
@@ -112,6 +119,28 @@ void conn_token(unsigned char token[FRAME_TOKEN]) {
 
     for (int i = 0; i < FRAME_TOKEN; i++, v /= 94)
         token[i] = (unsigned char)('!' + v % 94);
+}
+
+/* ---- time ---- */
+
+static long long sooner(long long a, long long b) { return a < b ? a : b; }
+
+void conn_set_deadline(struct conn *c) {
+    long patience = link_patience(&c->link, c->head < c->tail);
+
+    if (c->frame_left && !patience)
+        patience = CONFIG_HANDSHAKE_TIMEOUT * 1000L;
+    if (c->draining)
+        c->deadline = loop_now() + DRAIN_AGAIN;
+    else if (CONFIG_VIOS_PROXY_HOST && c->retrying && c->link.state == LINK_CONNECTING)
+        c->deadline = loop_now() + CONNECT_AGAIN;
+    else if (c->greeted && c->link.state == LINK_SYN_SENT)
+        c->deadline = sooner(c->deadline, loop_now() + GREETED);
+    else if (c->link.state == LINK_SYN_SENT)
+        c->deadline = c->slow ? c->since + patience : c->begun + CONFIG_MOVE_TIMEOUT;
+    else if (c->moved || !c->deadline || !patience)
+        c->deadline = patience ? loop_now() + patience : 0;
+    c->moved = false;
 }
 
 /* ---- the TCP side ---- */

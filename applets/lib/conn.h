@@ -23,10 +23,10 @@ enum { CONN_RX = CONFIG_BUFFER_SIZE < 61440 ? CONFIG_BUFFER_SIZE : 61440 };
  * rx[head..tail) is for the TCP side, rx[raw..filled) not yet looked at; 0 <= head <= tail <= raw <= filled <= CONN_RX.
  * frame, frame_left, text, text_bytes: a SYN, SYNACK or RESET whose payload is still coming (frame_left > 0).
  * shut_due: shutdown(SHUT_WR) when the payload is delivered; shut: done.
- * deadline: when link_patience() is over, 0: never. since, begun: (guest) when the client came, and to this
- * channel: moving it does not give it more time in all.
- * slow: (guest) the time after which the client may be moved is over. greeted: a host has attached
- * since the SYN, which may not have reached it.
+ * deadline: see conn_set_deadline(); 0: never. moved: bytes, or the state, since it was set.
+ * since, begun: (guest) when the client came, and to this channel: moving it does not give it more time in all.
+ * slow: (guest) the time after which the client may be moved is over. greeted: a host has attached since the SYN, which may not have
+ * reached it.
  * draining: the RST that ends the connection waits until then for the TCP peer, 0: it does not.
  * spent: (host) a connect was made in this turn. retrying: the service could not take it yet; begun: when the first was made. */
 struct conn {
@@ -84,6 +84,9 @@ void conn_rest(void);
 
 /* Four printable bytes that none of this process's last 78 million connections had. */
 void conn_token(unsigned char token[FRAME_TOKEN]);
+
+/* Sets when c is to be looked at, if nothing happens: when link_patience() is over, which begins again if something has moved, or sooner. */
+void conn_set_deadline(struct conn *c);
 
 /* Carries out a set of enum link_action. */
 void conn_apply(struct conn *c, unsigned actions);

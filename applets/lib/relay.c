@@ -15,12 +15,6 @@
 enum { LOOK_AGAIN = 1000 };
 /* Bytes that an idle channel is read for in a turn: junk gets no more than its share. */
 enum { IDLE_READ = 4096 };
-/* Milliseconds that a host which has greeted gets to answer the SYN before that. */
-enum { GREETED = CONFIG_MOVE_TIMEOUT / 4 };
-/* Milliseconds between two looks at what a TCP peer has not yet taken, before a RST. */
-enum { DRAIN_AGAIN = 20 };
-/* Milliseconds between two tries to connect to a service that cannot take it yet. */
-enum { CONNECT_AGAIN = 50 };
 /* Buffers that a connection may move one way before it is another one's turn. */
 enum { TURNS = 4 };
 
@@ -40,26 +34,6 @@ void relay_init(const struct conn_role *r) {
 
 static bool finished(const struct conn *c) {
     return c->link.state == LINK_OVER && !c->todo && !c->channel->owed_bytes;
-}
-
-static long long sooner(long long a, long long b) { return a < b ? a : b; }
-
-static void set_deadline(struct conn *c) {
-    long patience = link_patience(&c->link, c->head < c->tail);
-
-    if (c->frame_left && !patience)
-        patience = CONFIG_HANDSHAKE_TIMEOUT * 1000L;
-    if (c->draining)
-        c->deadline = loop_now() + DRAIN_AGAIN;
-    else if (CONFIG_VIOS_PROXY_HOST && c->retrying && c->link.state == LINK_CONNECTING)
-        c->deadline = loop_now() + CONNECT_AGAIN;
-    else if (c->greeted && c->link.state == LINK_SYN_SENT)
-        c->deadline = sooner(c->deadline, loop_now() + GREETED);
-    else if (c->link.state == LINK_SYN_SENT)
-        c->deadline = c->slow ? c->since + patience : c->begun + CONFIG_MOVE_TIMEOUT;
-    else if (c->moved || !c->deadline || !patience)
-        c->deadline = patience ? loop_now() + patience : 0;
-    c->moved = false;
 }
 
 static void on_channel(void *arg, unsigned ready);
@@ -107,6 +81,13 @@ static void lose(struct channel *ch, bool renewed) {
     role->changed(ch);
 }
 
+/* (host) What waits of a guest that is refused, and does not read, is dropped: others may need its place. */
+static bool keeps_nothing(const struct conn *c) {
+    return CONFIG_VIOS_PROXY_HOST && (conn_is_spare(c) || (c->link.state == LINK_IDLE && c->channel->owed_bytes && conn_refusal(c)));
+}
+
+static bool has_nothing(const struct conn *c) { return c->link.state == LINK_IDLE && !c->frame_left && c->raw == c->filled; }
+
 /* After anything has happened: does all that can be done now, then says what to wait for. */
 static void settle(struct channel *ch) {
     struct conn *c = ch->conn;
@@ -129,14 +110,14 @@ static void settle(struct channel *ch) {
     }
     if (ch->broken && ch->fd >= 0)
         lose(ch, false);
-    if (CONFIG_VIOS_PROXY_HOST && (conn_is_spare(c) || (c && c->link.state == LINK_IDLE && ch->owed_bytes && conn_refusal(c))))
-        c->raw = c->filled; /* others may need it: a guest that is refused and does not read keeps nothing */
-    if (c && c->link.state == LINK_IDLE && !c->frame_left && c->raw == c->filled) {
+    if (c && keeps_nothing(c))
+        c->raw = c->filled;
+    if (c && has_nothing(c)) {
         conn_release(c);
         c = NULL;
     }
     if (c)
-        set_deadline(c);
+        conn_set_deadline(c);
     watch(ch);
     if (!c && ch->fd < 0)
         role->lost(ch);
@@ -341,7 +322,7 @@ static void expire(struct conn *c) {
         return;
     if (c->link.state == LINK_SYN_SENT && !c->slow) {
         c->slow = true;
-        set_deadline(c);
+        conn_set_deadline(c);
         role->slow(c);
         return;
     }
