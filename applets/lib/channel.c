@@ -79,7 +79,7 @@ void channel_idle_bytes(struct channel *ch, size_t n, long long now) {
     ch->junk += (unsigned)n;
     if (ch->junk <= JUNK_BURST)
         return;
-    log_limited(&ch->ends, now, LOG_WARN, "%s: floods, without a connection: it is read slowly", ch->name);
+    log_limited(channel_limit(ch, now), now, LOG_WARN, "%s: floods, without a connection: it is read slowly", ch->name);
     ch->paused = true;
     retry_at(ch, now + 1 + (ch->junk - JUNK_BURST) / JUNK_RATE);
 }
@@ -102,10 +102,44 @@ void channel_retry(long long now, void (*again)(struct channel *ch)) {
     }
 }
 
+static bool distrusts;
+
+void channel_distrust(void) { distrusts = true; }
+
+/* Of guests whose names have the same hash. since: when the first of count messages came. */
+struct crowd {
+    struct log_limit rest;
+    unsigned count;
+    long long since;
+};
+
+static struct log_limit *limit_of_guest(const char *name, long long now) {
+    enum { FIRSTS = 40, CROWDS = 64 };
+    static MEMORY_BULK struct crowd crowds[CROWDS];
+    unsigned hash = 0;
+    struct crowd *g;
+
+    while (*name && *name != '/')
+        hash = hash * 31 + (unsigned char)*name++;
+    g = &crowds[hash % CROWDS];
+    if (now - g->since >= LOG_QUIET) {
+        g->since = now;
+        g->count = 0;
+    }
+    return ++g->count > FIRSTS ? &g->rest : NULL;
+}
+
+struct log_limit *channel_limit(struct channel *ch, long long now) {
+    struct log_limit *other = CONFIG_VIOS_PROXY_HOST && distrusts && !ch->ends.next ? limit_of_guest(ch->name, now) : NULL;
+
+    return other ? other : &ch->ends;
+}
+
 static int failed(struct channel *ch, const char *what, long long now) {
     bool console = ch->port && errno == ENXIO; /* will never be a channel */
     /* QEMU has made the socket, and listens in a moment; or the name of a port that has gone will go in a moment */
     bool passing = !ch->failures++ && (errno == ECONNREFUSED || errno == EAGAIN || errno == ENOENT);
+    struct log_limit once = {0}, *limit;
     int reason = errno;
 
     if (!console)
@@ -113,8 +147,10 @@ static int failed(struct channel *ch, const char *what, long long now) {
     errno = reason;
     if (ch->complained || passing)
         return -1;
-    log_limited(&(struct log_limit){0}, now, LOG_ERROR, "%s %s: %m; %s", what, ch->name, console ? "left alone" : "trying again");
-    ch->complained = true;
+    limit = channel_limit(ch, now);
+    if (limit == &ch->ends) /* is for those of its connections */
+        limit = &once;
+    ch->complained = log_limited(limit, now, LOG_ERROR, "%s %s: %m; %s", what, ch->name, console ? "left alone" : "trying again");
     return -1;
 }
 
@@ -173,10 +209,6 @@ static int attach(const char *path, const struct net_address *a) {
     return net_connect(a, &pending);
 }
 
-static bool distrusts;
-
-void channel_distrust(void) { distrusts = true; }
-
 /* name: another name of the path. */
 static int open_socket(const char *path, const char *name, int mode) {
     struct net_address a;
@@ -187,13 +219,14 @@ static int open_socket(const char *path, const char *name, int mode) {
 
 /* What was a socket when its name was seen may be a link to anything by now. So what is there is held, then looked at, and it is to that
  * which we connect. */
-static int open_held(const char *path) {
+static int open_held(struct channel *ch, const char *path) {
     int reason, fd, held = sys_open(path, O_PATH | O_NOFOLLOW);
     char name[32];
 
     if (held < 0)
         return -1;
     fmt_print(name, sizeof name, "/proc/self/fd/%d", held);
+    ch->inode = file_inode(name, true);
     fd = open_socket(path, name, file_mode(name, true));
     reason = errno;
     close(held);
@@ -202,16 +235,16 @@ static int open_held(const char *path) {
 }
 
 /* Opens either kind of endpoint. */
-static int open_endpoint(const char *path, bool *port) {
+static int open_endpoint(struct channel *ch, const char *path) {
     int mode;
 
     if (CONFIG_VIOS_PROXY_HOST && distrusts)
-        return open_held(path);
+        return open_held(ch, path);
     mode = file_mode(path, true);
     if (mode < 0)
         return -1;
-    *port = S_ISCHR(mode);
-    return *port ? sys_open(path, O_RDWR | O_NONBLOCK | O_NOCTTY) : open_socket(path, path, mode);
+    ch->port = S_ISCHR(mode);
+    return ch->port ? sys_open(path, O_RDWR | O_NONBLOCK | O_NOCTTY) : open_socket(path, path, mode);
 }
 
 int channel_open(struct channel *ch, const char *path, long long now) {
@@ -219,7 +252,7 @@ int channel_open(struct channel *ch, const char *path, long long now) {
 
     if (CONFIG_VIOS_PROXY_HOST && waits_its_turn(ch, path, now))
         return -1;
-    fd = open_endpoint(path, &ch->port);
+    fd = open_endpoint(ch, path);
     if (fd < 0)
         return failed(ch, "channel", now);
     if (set_nonblocking(ch, fd, now)) {

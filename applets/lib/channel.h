@@ -31,7 +31,7 @@ struct conn;
  * owed, owed_bytes: the part of a frame that is written but for these bytes. They stay valid until written or dropped.
  * stale: the tokens that were last answered by a RESET in LISTEN; answered: in this turn. conn: what it carries, or NULL.
  * junk: bytes without a connection, less what has been forgiven until junk_at; paused: too many, it is not read until retry.
- * waited: (host) before it was first opened, since the guest has many.
+ * waited: (host) before it was first opened, since the guest has many. inode: (host) of the socket that is open.
  * used: the turn of its last connection, for least recently used. silent: the last SYN was not answered. */
 struct channel {
     int fd;
@@ -44,6 +44,7 @@ struct channel {
     unsigned backoff, failures, used;
     long long retry, junk_at;
     unsigned junk;
+    unsigned long long inode;
     unsigned connections, resets;
     unsigned long long received, sent; /* payload bytes from and to the channel */
     struct log_limit ends;             /* of messages about its connections */
@@ -77,12 +78,16 @@ void channel_forget(struct channel *ch);
  * and with retry set, for a later try; without a message if it is only not yet its turn. */
 int channel_open(struct channel *ch, const char *path, long long now);
 
-/* (host) From now on nothing but sockets is opened, and through no symbolic link: guests may own the directories. Needs /proc. */
+/* (host) From now on nothing but sockets is opened, which are no symbolic links: guests may own their directories. Needs /proc. */
 void channel_distrust(void);
 
 /* When the first retry of all is due (0: none is wanted), and calls again(ch) for each that is. */
 long long channel_retry_at(void);
 void channel_retry(long long now, void (*again)(struct channel *ch));
+
+/* The limit for the next message about it: its own; or, of a channel that had none yet, when its guest has had many such, the guest's. Who
+ * makes channels at will could fill the log otherwise. */
+struct log_limit *channel_limit(struct channel *ch, long long now);
 
 /* Wants a retry after the back-off. */
 void channel_later(struct channel *ch, long long now);

@@ -167,6 +167,8 @@ void conn_ended(struct conn *c, struct log_limit *limit, const char *how, const 
 
     if (CONFIG_FEATURE_STATUS && *why && !probe)
         fmt_copy(ch->failure, sizeof ch->failure, why);
+    if (!limit)
+        limit = channel_limit(ch, loop_now());
     log_limited(limit, loop_now(), probe ? LOG_INFO : LOG_WARN, "%s: %s: %s%s%s", ch->name, c->client, how, *why ? ": " : "", why);
 }
 
@@ -178,7 +180,7 @@ void conn_apply(struct conn *c, unsigned actions) {
     if (actions & LINK_SEND_RESET) {
         c->todo = LINK_SEND_RESET;
         if (l->why)
-            conn_ended(c, &c->channel->ends, "ended", l->why);
+            conn_ended(c, NULL, "ended", l->why);
     } else {
         c->todo |= actions & LINK_SENDS;
     }

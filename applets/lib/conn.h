@@ -100,7 +100,7 @@ bool conn_transient(void);
 /* Payload to the TCP side. True if all of it has gone, so that there may be more. */
 bool conn_deliver(struct conn *c);
 
-/* Logs, and keeps for the table, how the connection has ended and why (empty: not known). */
+/* Logs, and keeps for the table, how the connection has ended and why (empty: not known). limit: NULL: the channel's. */
 void conn_ended(struct conn *c, struct log_limit *limit, const char *how, const char *why);
 
 #endif

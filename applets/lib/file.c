@@ -86,6 +86,12 @@ int file_mode(const char *path, bool follow) {
     return read_status(path, follow, &st) ? -1 : st.mode;
 }
 
+unsigned long long file_inode(const char *path, bool follow) {
+    struct status st;
+
+    return read_status(path, follow, &st) ? 0 : st.inode;
+}
+
 const char *file_device(unsigned major, unsigned minor) {
     static char target[256];
     char link[40];

@@ -20,6 +20,9 @@ bool file_more_than(const char *directory, unsigned n);
 /* The file's mode as in struct stat, or -1 with errno; follow: of what a symbolic link names. Needs Linux 4.11. */
 int file_mode(const char *path, bool follow);
 
+/* The number of its inode, or 0 with errno. */
+unsigned long long file_inode(const char *path, bool follow);
+
 /* The name of a character device in sysfs, such as "vport1p1", in a static buffer; "" if sysfs does not tell. */
 const char *file_device(unsigned major, unsigned minor);
 

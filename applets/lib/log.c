@@ -71,12 +71,11 @@ static bool is_full(void) {
     return S_ISFIFO(mode) || S_ISSOCK(mode);
 }
 
-static unsigned lost; /* lines that could not be written, or were too many */
-
 /* A reader of the log that stands still must stop nobody: then the line is left out, and the next that goes out tells how many were.
  * (A terminal that is stopped does stop us: it was asked to.) */
 static void line(enum log_level level, unsigned left_out, const char *f, va_list ap) {
     static char buffer[512];
+    static unsigned lost;
     size_t room = sizeof buffer - 32, n;
     int saved = errno;
 
@@ -115,37 +114,21 @@ void log_fatal(const char *f, ...) {
     exit(failure);
 }
 
-/* What is told of for the first time comes through too, but not without end: names can be made at will. */
-static bool too_many(long long now) {
-    enum { FIRSTS = 40 };
-    static long long until;
-    static unsigned count;
-
-    if (now >= until) {
-        until = now + LOG_QUIET;
-        count = 0;
-    }
-    return ++count > FIRSTS;
-}
-
-void log_limited(struct log_limit *limit, long long now_ms, enum log_level level, const char *f, ...) {
+bool log_limited(struct log_limit *limit, long long now_ms, enum log_level level, const char *f, ...) {
     va_list ap;
 
     if (!log_wants(level))
-        return;
+        return false;
     if (now_ms < limit->next) {
         limit->left_out++;
-        return;
-    }
-    if (CONFIG_VIOS_PROXY_HOST && !limit->next && too_many(now_ms)) {
-        lost++;
-        return;
+        return false;
     }
     va_start(ap, f);
     line(level, limit->left_out, f, ap);
     va_end(ap);
     limit->left_out = 0;
     limit->next = now_ms + LOG_QUIET;
+    return true;
 }
 
 void log_out(const char *text) {

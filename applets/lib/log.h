@@ -3,6 +3,7 @@
 #ifndef VIOS_LOG_H
 #define VIOS_LOG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum log_level { LOG_FATAL, LOG_ALERT, LOG_ERROR, LOG_WARN, LOG_NOTICE, LOG_INFO, LOG_DEBUG };
@@ -25,14 +26,13 @@ void log_msg(enum log_level level, const char *f, ...) __attribute__((format(pri
 void log_failure(int status);
 _Noreturn void log_fatal(const char *f, ...) __attribute__((format(printf, 1, 2)));
 
-/* A message that may repeat: once in LOG_QUIET milliseconds, then with the count of those left out. (host) In that time 40 come through for
- * the first time, of all limits. */
+/* A message that may repeat: once in LOG_QUIET milliseconds, then with the count of those left out. True if it was written. */
 #define LOG_QUIET 5000
 struct log_limit {
     long long next;
     unsigned left_out;
 };
-void log_limited(struct log_limit *limit, long long now_ms, enum log_level level, const char *f, ...)
+bool log_limited(struct log_limit *limit, long long now_ms, enum log_level level, const char *f, ...)
     __attribute__((format(printf, 4, 5)));
 
 /* Writes all of text, through short writes and EINTR. 0, or -1 with errno. */

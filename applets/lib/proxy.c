@@ -18,7 +18,7 @@ enum { GRACE = 700 /* ms for the last frames; the whole end takes less than a se
  * it. */
 enum { REST_AFTER = 100 };
 
-/* Kconfig's text, like the operand. */
+/* Kconfig's text. */
 #define IS(level) (__builtin_strcmp(CONFIG_LOG_LEVEL, level) == 0)
 _Static_assert(IS("FATAL") || IS("ALERT") || IS("ERROR") || IS("WARN") || IS("NOTICE") || IS("INFO") || IS("DEBUG"),
                "LOG_LEVEL must be one of " LOG_LEVELS);

@@ -27,7 +27,7 @@ static void refuse_syn(struct conn *c, struct frame *f, const char *why) {
     ch->junk += CHANNEL_SYN;
     ch->resets++;
     fmt_copy(c->client, sizeof c->client, "-");
-    conn_ended(c, &ch->ends, "refused", why);
+    conn_ended(c, NULL, "refused", why);
     channel_note(ch, f, CONFIG_FEATURE_REASON && f->length ? why : "");
 }
 
@@ -46,9 +46,9 @@ static void dispatch(struct conn *c, const struct frame *f) {
         ch->junk -= CHANNEL_SYN;
     if (f->ctrl == FRAME_RESET && c->link.state != before) {
         if (before == LINK_SYN_SENT)
-            conn_ended(c, &ch->ends, "refused", c->text);
+            conn_ended(c, NULL, "refused", c->text);
         else if (c->text_bytes || c->link.abort)
-            conn_ended(c, &ch->ends, "ended by the other side", c->text);
+            conn_ended(c, NULL, "ended by the other side", c->text);
     }
     conn_apply(c, actions);
 }

@@ -105,7 +105,7 @@ static void add_directory(const char *name) {
 static bool consider(const char *base, void *arg) {
     unsigned at = (unsigned)((struct directory *)arg - directories);
     const char *parent = directories[at].name;
-    bool go_on = !NESTED || at == 0 || ++looked < NAMES;
+    bool go_on = !NESTED || at == 0 || ++looked <= NAMES;
     char name[CHANNEL_NAME];
     int mode;
 
@@ -135,9 +135,9 @@ static int look_into(unsigned at) {
 
     looked = 0;
     result = file_list(watch_path(directories[at].name), at == 0, consider, &directories[at]);
-    if (NESTED && at && looked >= NAMES)
+    if (NESTED && at && looked > NAMES)
         log_limited(&left_alone, loop_now(), LOG_WARN, "%s: more than %d names; the others are left out",
-                    watch_path(directories[at].name), NAMES - 1);
+                    watch_path(directories[at].name), NAMES);
     return result;
 }
 
@@ -272,16 +272,25 @@ static void on_name(unsigned at, const char *base, bool there) {
     tell(name, false);
 }
 
-/* Tells of the channels below a directory ("": all) whose sockets have gone. */
+/* Whether a channel's socket has gone, or another file has taken its place. */
+static bool is_missing(const struct channel *ch) {
+    unsigned long long inode = file_inode(watch_path(ch->name), false);
+
+    return inode ? ch->fd >= 0 && inode != ch->inode : errno == ENOENT || errno == ENOTDIR;
+}
+
+/* Tells of the channels below a directory ("": all) that are missing. */
 static void tell_missing(const char *directory) {
     size_t n = strlen(directory);
 
     for (unsigned i = channel_count(); i-- > 0;) {
+        const struct channel *ch = channel_at(i);
         char name[CHANNEL_NAME];
 
-        fmt_copy(name, sizeof name, channel_at(i)->name);
-        if (*name && (!n || (fmt_begins(name, directory) && name[n] == '/')) && !S_ISSOCK(file_mode(watch_path(name), false)))
-            tell(name, false);
+        if (!*ch->name || (n && (!fmt_begins(ch->name, directory) || ch->name[n] != '/')) || !is_missing(ch))
+            continue;
+        fmt_copy(name, sizeof name, ch->name);
+        tell(name, false);
     }
 }
 
@@ -318,6 +327,7 @@ static bool is_heard(unsigned at, int cost) {
     if (d->paid - now <= CREDIT)
         return true;
     log_limited(&left_alone, now, LOG_WARN, "%s: changes too often; it is looked at once a second", watch_path(d->name));
+    d->paid = now + CREDIT;
     d->again = now + PAUSE;
     if (!first_again)
         first_again = d->again;
