@@ -85,7 +85,8 @@ void conn_rest(void);
 /* Four printable bytes that none of this process's last 78 million connections had. */
 void conn_token(unsigned char token[FRAME_TOKEN]);
 
-/* Sets when c is to be looked at, if nothing happens: when link_patience() is over, which begins again if something has moved, or sooner. */
+/* Sets when c is to be looked at, if nothing happens: when link_patience() is over, which begins again if something has moved, or
+ * sooner. */
 void conn_set_deadline(struct conn *c);
 
 /* Carries out a set of enum link_action. */

@@ -53,7 +53,7 @@ static void open_port(void) {
             fprintf(stderr, "hostile: %s: %s\n", path, strerror(errno));
             exit(1);
         }
-        usleep(10000);
+        usleep(10000); /* between two looks whether the port is there, and free */
     }
 }
 
@@ -82,7 +82,7 @@ static void put(const void *data, size_t n) {
         if (!ready)
             deaf = 0;
         if (f.revents & (POLLIN | POLLHUP) && !hear() && f.revents & POLLHUP)
-            usleep(10000); /* no host */
+            usleep(10000); /* no host: between two looks for one, which poll() does not wait for */
         if (f.revents & POLLOUT) {
             ssize_t done = write(port, p, n);
             if (done > 0) {

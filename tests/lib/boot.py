@@ -25,7 +25,7 @@ fetch() { # PORT FILE: asks the service until it answers, ten times a second; in
     until /usr/bin/busybox nc 127.0.0.1 $1 </dev/null >$2 && [ -s $2 ]; do
         tries=$((tries + 1))
         [ $tries -lt 100 ] || break
-        sleep 0.1
+        sleep 0.1 # between two tries
     done
     read -r line <$2
 }
