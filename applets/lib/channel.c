@@ -8,6 +8,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "crowd.h"
 #include "file.h"
 #include "fmt.h"
 #include "log.h"
@@ -72,16 +73,13 @@ void channel_later(struct channel *ch, long long now) {
 }
 
 void channel_idle_bytes(struct channel *ch, size_t n, long long now) {
-    unsigned long long forgiven = (unsigned long long)(now - ch->junk_at) * JUNK_RATE;
+    unsigned owed = debt_add(&ch->junk, now, JUNK_RATE, (unsigned)n);
 
-    ch->junk_at = now;
-    ch->junk = ch->junk > forgiven ? ch->junk - (unsigned)forgiven : 0;
-    ch->junk += (unsigned)n;
-    if (ch->junk <= JUNK_BURST)
+    if (owed <= JUNK_BURST)
         return;
     log_limited(channel_limit(ch, now), now, LOG_WARN, "%s: floods, without a connection: it is read slowly", ch->name);
     ch->paused = true;
-    retry_at(ch, now + 1 + (ch->junk - JUNK_BURST) / JUNK_RATE);
+    retry_at(ch, now + 1 + (owed - JUNK_BURST) / JUNK_RATE);
 }
 
 long long channel_retry_at(void) { return first_retry; }
@@ -106,33 +104,35 @@ static bool distrusts;
 
 void channel_distrust(void) { distrusts = true; }
 
-/* Of guests whose names have the same hash. since: when the first of count messages came. */
-struct crowd {
-    struct log_limit rest;
-    unsigned count;
-    long long since;
-};
+size_t channel_guest(const char *name) { return (size_t)(fmt_find(name, '/') - name) + 1; }
 
-static struct log_limit *limit_of_guest(const char *name, long long now) {
-    enum { FIRSTS = 40, CROWDS = 64 };
-    static MEMORY_BULK struct crowd crowds[CROWDS];
-    unsigned hash = 0;
-    struct crowd *g;
+/* Whether a channel's socket has gone, or another file has taken its place. */
+static bool is_missing(const struct channel *ch) {
+    unsigned long long inode = file_inode(watch_path(ch->name), false);
 
-    while (*name && *name != '/')
-        hash = hash * 31 + (unsigned char)*name++;
-    g = &crowds[hash % CROWDS];
-    if (now - g->since >= LOG_QUIET) {
-        g->since = now;
-        g->count = 0;
+    return inode ? ch->fd >= 0 && inode != ch->inode : errno == ENOENT || errno == ENOTDIR;
+}
+
+void channel_missing(const char *below, void (*tell)(const char *name, bool there)) {
+    size_t n = strlen(below);
+
+    for (unsigned i = count; i-- > 0;) {
+        const struct channel *ch = &table[i];
+        char name[CHANNEL_NAME];
+
+        if (!*ch->name || (n && (!fmt_begins(ch->name, below) || ch->name[n] != '/')) || !is_missing(ch))
+            continue;
+        fmt_copy(name, sizeof name, ch->name);
+        tell(name, false);
     }
-    return ++g->count > FIRSTS ? &g->rest : NULL;
 }
 
 struct log_limit *channel_limit(struct channel *ch, long long now) {
-    struct log_limit *other = CONFIG_VIOS_PROXY_HOST && distrusts && !ch->ends.next ? limit_of_guest(ch->name, now) : NULL;
+    struct log_limit *others = NULL;
 
-    return other ? other : &ch->ends;
+    if (CONFIG_VIOS_PROXY_HOST && distrusts && !ch->ends.next)
+        others = crowd_limit(ch->name, channel_guest(ch->name), now);
+    return others ? others : &ch->ends;
 }
 
 static int failed(struct channel *ch, const char *what, long long now) {

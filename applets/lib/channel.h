@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "debt.h"
 #include "frame.h"
 #include "log.h"
 
@@ -30,7 +31,7 @@ struct conn;
  * retry: when to try to open it again, milliseconds of loop_now(); 0: no need to. backoff: the wait before that. failures: of open in a row.
  * owed, owed_bytes: the part of a frame that is written but for these bytes. They stay valid until written or dropped.
  * stale: the tokens that were last answered by a RESET in LISTEN; answered: in this turn. conn: what it carries, or NULL.
- * junk: bytes without a connection, less what has been forgiven until junk_at; paused: too many, it is not read until retry.
+ * junk: bytes without a connection, which are forgiven in time; paused: too many, it is not read until retry.
  * waited: (host) before it was first opened, since the guest has many. inode: (host) of the socket that is open.
  * used: the turn of its last connection, for least recently used. silent: the last SYN was not answered. */
 struct channel {
@@ -42,8 +43,8 @@ struct channel {
     struct frame_decoder decoder;
     struct frame_tokens stale;
     unsigned backoff, failures, used;
-    long long retry, junk_at;
-    unsigned junk;
+    long long retry;
+    struct debt junk;
     unsigned long long inode;
     unsigned connections, resets;
     unsigned long long received, sent; /* payload bytes from and to the channel */
@@ -85,8 +86,14 @@ void channel_distrust(void);
 long long channel_retry_at(void);
 void channel_retry(long long now, void (*again)(struct channel *ch));
 
-/* The limit for the next message about it: its own; or, of a channel that had none yet, when its guest has had many such, the guest's. Who
- * makes channels at will could fill the log otherwise. */
+/* The bytes of a channel's name that tell its guest: "guest/", or all of it and its NUL for a channel right below the root. */
+size_t channel_guest(const char *name);
+
+/* (host) Tells of the channels below a directory ("": of all) whose sockets have gone, or are others now. */
+void channel_missing(const char *below, void (*tell)(const char *name, bool there));
+
+/* The limit for the next message about it: its own; or, of a channel that had none yet, when its guest has had many such, the
+ * guest's. Who makes channels at will could fill the log otherwise. */
 struct log_limit *channel_limit(struct channel *ch, long long now);
 
 /* Wants a retry after the back-off. */

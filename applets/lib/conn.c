@@ -187,7 +187,7 @@ void conn_apply(struct conn *c, unsigned actions) {
     if (CONFIG_VIOS_PROXY_HOST && (actions & LINK_CONNECT)) {
         c->spent = true;
         c->retrying = false;
-        c->channel->junk += CHANNEL_SYN;
+        c->channel->junk.owed += CHANNEL_SYN;
         role->connect(c);
     }
     if (l->state == LINK_OVER && c->fd >= 0)

@@ -17,13 +17,10 @@
 static const struct net_address *service;
 static unsigned guest_limit;
 
-/* The bytes of a channel's name that tell its guest: "guest/", or all of it and its NUL for a channel right below the root. */
-static size_t guest_prefix(const char *name) { return (size_t)(fmt_find(name, '/') - name) + 1; }
-
 static const char *over_limit(const struct conn *c) {
     static char why[64];
 
-    if (!CONFIG_FEATURE_GUEST_LIMIT || !guest_limit || conn_count(c, guest_prefix(c->channel->name)) < guest_limit)
+    if (!CONFIG_FEATURE_GUEST_LIMIT || !guest_limit || conn_count(c, channel_guest(c->channel->name)) < guest_limit)
         return NULL;
     fmt_print(why, sizeof why, "limit of %u connections for this guest", guest_limit);
     return why;

@@ -24,7 +24,7 @@ static void refuse_syn(struct conn *c, struct frame *f, const char *why) {
     frame_skip(&ch->decoder);
     f->ctrl = FRAME_RESET;
     c->spent = true;
-    ch->junk += CHANNEL_SYN;
+    ch->junk.owed += CHANNEL_SYN;
     ch->resets++;
     fmt_copy(c->client, sizeof c->client, "-");
     conn_ended(c, NULL, "refused", why);
@@ -42,8 +42,8 @@ static void dispatch(struct conn *c, const struct frame *f) {
         ch->aligned = true;
         ch->silent = false;
     }
-    if (CONFIG_VIOS_PROXY_HOST && before == LINK_SYN_RCVD && c->link.state == LINK_ESTABLISHED && ch->junk >= CHANNEL_SYN)
-        ch->junk -= CHANNEL_SYN;
+    if (CONFIG_VIOS_PROXY_HOST && before == LINK_SYN_RCVD && c->link.state == LINK_ESTABLISHED && ch->junk.owed >= CHANNEL_SYN)
+        ch->junk.owed -= CHANNEL_SYN;
     if (f->ctrl == FRAME_RESET && c->link.state != before) {
         if (before == LINK_SYN_SENT)
             conn_ended(c, NULL, "refused", c->text);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "channel.h"
+#include "debt.h"
 #include "file.h"
 #include "fmt.h"
 #include "log.h"
@@ -20,17 +21,19 @@
 enum { MASK = IN_CREATE | IN_MOVED_TO | IN_ATTRIB | IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR };
 enum { DIRECTORIES = 1 + (CONFIG_VIOS_PROXY_HOST ? CONFIG_HOST_CHANNELS : 0) };
 
-/* Guests may own their directories. What an event in one costs, and one for which all of it is looked at; the most that it may owe; both in
- * milliseconds, in which they are paid off. Who owes more is not heard for PAUSE, then looked at as a whole, of which NAMES count. */
+/* Guests may own their directories. What an event in one costs, and one for which all of it is looked at; the most that it may owe:
+ * in milliseconds, in which that is paid off. Who owes more is not heard for PAUSE at most, then looked at as a whole, of which
+ * NAMES count. */
 enum { EVENT = 100, LOOK = 3000, CREDIT = 300 * EVENT, PAUSE = 1000, NAMES = 4096 };
 
 /* The root is directories[0], with the empty name. wd: -1 for a free slot, or while the root is missing. ancestor: the watch on the
  * nearest directory above a root that is missing, or empty: if that is removed while somebody keeps it open, it does not tell.
- * paid: when all that it owes will be paid off. again: when it is looked at, and heard again; 0: it is heard. */
+ * unheard: it owes too much, and is looked at, and heard again, at next_look. */
 struct directory {
     int wd;
     char name[CHANNEL_NAME];
-    long long paid, again;
+    struct debt debt;
+    bool unheard;
 };
 static MEMORY_BULK struct directory directories[DIRECTORIES];
 static unsigned count;
@@ -40,7 +43,7 @@ static bool subdirectories;
 static watch_fn *tell;
 static struct log_limit left_alone; /* whoever owns a directory could repeat it at will */
 static bool left_out, freed; /* a directory found no slot; a slot has become free */
-static long long first_again; /* the first of all directories', 0: none */
+static long long next_look; /* 0: all are heard */
 static unsigned looked; /* names of the directory that is being looked into */
 
 /* Only the host proxy has directories in its root. */
@@ -97,7 +100,8 @@ static void add_directory(const char *name) {
     if (at == count)
         count++;
     fmt_copy(directories[at].name, CHANNEL_NAME, name);
-    directories[at].paid = directories[at].again = 0;
+    directories[at].debt.owed = 0;
+    directories[at].unheard = false;
     enter(at);
 }
 
@@ -272,28 +276,6 @@ static void on_name(unsigned at, const char *base, bool there) {
     tell(name, false);
 }
 
-/* Whether a channel's socket has gone, or another file has taken its place. */
-static bool is_missing(const struct channel *ch) {
-    unsigned long long inode = file_inode(watch_path(ch->name), false);
-
-    return inode ? ch->fd >= 0 && inode != ch->inode : errno == ENOENT || errno == ENOTDIR;
-}
-
-/* Tells of the channels below a directory ("": all) that are missing. */
-static void tell_missing(const char *directory) {
-    size_t n = strlen(directory);
-
-    for (unsigned i = channel_count(); i-- > 0;) {
-        const struct channel *ch = channel_at(i);
-        char name[CHANNEL_NAME];
-
-        if (!*ch->name || (n && (!fmt_begins(ch->name, directory) || ch->name[n] != '/')) || !is_missing(ch))
-            continue;
-        fmt_copy(name, sizeof name, ch->name);
-        tell(name, false);
-    }
-}
-
 /* (host) The kernel has lost events. Whoever owns one directory can bring that about: the channels of others, which are there, stay. */
 static void catch_up(void) {
     for (unsigned i = 1; i < count; i++) {
@@ -308,54 +290,46 @@ static void catch_up(void) {
         leave_root();
         return;
     }
-    tell_missing("");
+    channel_missing("", tell);
     watch_all();
     guard();
 }
 
 /* Whether what has happened in a directory is to be looked at now. */
-static bool is_heard(unsigned at, int cost) {
+static bool is_heard(unsigned at, unsigned cost) {
     struct directory *d = &directories[at];
-    long long now;
 
     if (!NESTED || at == 0)
         return true;
-    if (d->again)
+    if (d->unheard)
         return false;
-    now = loop_now();
-    d->paid = (d->paid > now ? d->paid : now) + cost;
-    if (d->paid - now <= CREDIT)
+    if (debt_add(&d->debt, loop_now(), 1, cost) <= CREDIT)
         return true;
-    log_limited(&left_alone, now, LOG_WARN, "%s: changes too often; it is looked at once a second", watch_path(d->name));
-    d->paid = now + CREDIT;
-    d->again = now + PAUSE;
-    if (!first_again)
-        first_again = d->again;
+    log_limited(&left_alone, loop_now(), LOG_WARN, "%s: changes too often; it is looked at once a second", watch_path(d->name));
+    d->debt.owed = CREDIT;
+    d->unheard = true;
+    if (!next_look)
+        next_look = loop_now() + PAUSE;
     return false;
 }
 
 long watch_timer(void) {
-    long long now;
+    long long left = CONFIG_VIOS_PROXY_HOST && next_look ? next_look - loop_now() : -1;
 
-    if (!CONFIG_VIOS_PROXY_HOST || !first_again)
-        return -1;
-    now = loop_now();
-    if (first_again > now)
-        return (long)(first_again - now);
-    first_again = 0;
-    for (unsigned i = 1; i < count; i++) {
+    if (!next_look || left > 0)
+        return (long)left;
+    next_look = 0;
+    for (unsigned i = 0; i < count; i++) {
         struct directory *d = &directories[i];
 
-        if (d->again && d->again <= now) {
-            d->again = 0;
-            tell_missing(d->name);
-            if (d->wd >= 0)
-                look_into(i);
-        }
-        if (d->again && (!first_again || d->again < first_again))
-            first_again = d->again;
+        if (!d->unheard)
+            continue;
+        d->unheard = false;
+        channel_missing(d->name, tell);
+        if (d->wd >= 0)
+            look_into(i);
     }
-    return first_again ? (long)(first_again - now) : -1;
+    return -1;
 }
 
 static void on_event(const struct inotify_event *e) {
