@@ -59,6 +59,13 @@ def kernel():
     return image, next(top.glob('lib/modules/*')).name, top
 
 
+def unpack(module, out):
+    """A module that may be compressed, as it is loaded."""
+    how = {'.xz': 'xz', '.zst': 'zstd', '.gz': 'gzip'}.get(module.suffix)
+    with open(module, 'rb') as data, open(out, 'wb') as file:
+        subprocess.run([how, '-dc'] if how else ['cat'], stdin=data, stdout=file, check=True)
+
+
 def cpio(directory, out):
     """An archive of a directory, as the kernel unpacks it."""
     names = subprocess.run(['find', '.'], cwd=directory, stdout=subprocess.PIPE, check=True).stdout
