@@ -184,7 +184,7 @@ static bool is_one_of_many(const char *path) {
 /* The channels of other guests are opened little by little: the first ones when the last host's going has been heard. True if this
  * one must wait; then retry is set. */
 static bool waits_its_turn(struct channel *ch, const char *path, long long now) {
-    enum { FIRST = 200, NEXT = 25 /* ms */, BATCH = 16 };
+    enum { FIRST = 200, NEXT = 25 /* ms */, BATCH = 5 };
     size_t n = (size_t)(fmt_base(ch->name) - ch->name); /* of the guest's name and a slash */
     unsigned before = 0;
 
@@ -197,24 +197,23 @@ static bool waits_its_turn(struct channel *ch, const char *path, long long now) 
     return true;
 }
 
-/* QEMU 7.2, when a client goes while it writes to it, may stop reading the guest's port for good: the next client hears nothing,
- * but its going mends that. So there is one before us, unless that is too much news. */
-static int attach(const char *path, const struct net_address *a) {
+/* QEMU, when a client goes that had not read all, may stop reading the guest's port for good (7.2 now and then, 10.0 always): the next
+ * client hears nothing, but its going mends that. So there is one before us. */
+static int attach(const struct net_address *a) {
     bool pending;
     int fd = net_connect(a, &pending);
 
-    if (!CONFIG_VIOS_PROXY_HOST || fd < 0 || !net_peer_is(fd, "qemu") || is_one_of_many(path))
+    if (!CONFIG_VIOS_PROXY_HOST || fd < 0 || !net_peer_is(fd, "qemu"))
         return fd;
     close(fd);
     return net_connect(a, &pending);
 }
 
-/* name: another name of the path. */
-static int open_socket(const char *path, const char *name, int mode) {
+static int open_socket(const char *name, int mode) {
     struct net_address a;
 
     errno = S_ISSOCK(mode) ? ENAMETOOLONG : ENODEV;
-    return S_ISSOCK(mode) && !net_path(&a, name) ? attach(path, &a) : -1;
+    return S_ISSOCK(mode) && !net_path(&a, name) ? attach(&a) : -1;
 }
 
 /* What was a socket when its name was seen may be a link to anything by now. So what is there is held, then looked at, and it is to that
@@ -227,7 +226,7 @@ static int open_held(struct channel *ch, const char *path) {
         return -1;
     fmt_print(name, sizeof name, "/proc/self/fd/%d", held);
     ch->inode = file_inode(name, true);
-    fd = open_socket(path, name, file_mode(name, true));
+    fd = open_socket(name, file_mode(name, true));
     reason = errno;
     close(held);
     errno = reason;
@@ -244,7 +243,7 @@ static int open_endpoint(struct channel *ch, const char *path) {
     if (mode < 0)
         return -1;
     ch->port = S_ISCHR(mode);
-    return ch->port ? sys_open(path, O_RDWR | O_NONBLOCK | O_NOCTTY) : open_socket(path, path, mode);
+    return ch->port ? sys_open(path, O_RDWR | O_NONBLOCK | O_NOCTTY) : open_socket(path, mode);
 }
 
 int channel_open(struct channel *ch, const char *path, long long now) {

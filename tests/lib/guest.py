@@ -293,8 +293,11 @@ class QemuHost(FakeHost):
             host_is(g, i, True)
 
     def attach(self):
-        self.conn = socket.socket(socket.AF_UNIX)
-        self.conn.connect(str(self.g.sockets[self.i]))
+        """Twice, as the host's proxy does, for QEMU may have stopped reading the port when the last host went."""
+        for _ in range(2):
+            self.detach()
+            self.conn = socket.socket(socket.AF_UNIX)
+            self.conn.connect(str(self.g.sockets[self.i]))
         self.conn.settimeout(DEADLINE)
         self.decoder = Decoder()
 
