@@ -282,6 +282,13 @@ def host_is(g, i, attached):
     g.check(f'until grep -q "^host_connected: {int(attached)}" {debug(i)}; do usleep 10000; done')
 
 
+def fill(g, i):
+    """Writes to the port until its host would have to read: the writer, which waits."""
+    writer = g.spawn(f'exec dd if=/dev/zero of=/dev/vport0p{i + 1} bs=4k')
+    g.check(f'until grep -q "^outvq_full: 1" {debug(i)}; do usleep 10000; done')
+    return writer
+
+
 class QemuHost(FakeHost):
     """A program that has QEMU's socket open."""
 
