@@ -50,9 +50,19 @@ busybox poweroff -f
 '''
 
 
-def kernel():
+# Of QEMU's machines, by Debian's name of the processor: the program, what it needs, the console for -append, and the device of the ports.
+SERIAL = ['-chardev', 'file,id=console,path={}']
+MACHINES = {
+    'amd64': (['qemu-system-x86_64', '-M', 'q35', *SERIAL, '-serial', 'chardev:console'], 'ttyS0', 'virtio-serial-pci'),
+    'arm64': (['qemu-system-aarch64', '-M', 'virt', '-cpu', 'cortex-a57', *SERIAL, '-serial', 'chardev:console'], 'ttyAMA0',
+              'virtio-serial-device'),
+    's390x': (['qemu-system-s390x', *SERIAL, '-device', 'sclpconsole,chardev=console'], 'ttysclp0', 'virtio-serial-ccw'),
+}
+
+
+def kernel(machine='amd64'):
     """The unpacked kernel: its image, its release, and the directory that has boot and lib/modules."""
-    top = BUILD / 'cache/kernel'
+    top = BUILD / 'cache' / ('kernel' if machine == 'amd64' else f'kernel-{machine}')
     image = next(top.glob('boot/vmlinuz*'), None)
     if not image:
         raise Skip('no kernel in the cache: run tests/deps')
@@ -76,7 +86,7 @@ def cpio(directory, out):
 class Boot:
     """A guest that boots from these archives (one after another in memory), with ports of these names, and a disk."""
 
-    def __init__(self, t, archives, names=('vios.0',), disk=None, words=''):
+    def __init__(self, t, archives, names=('vios.0',), disk=None, words='', machine='amd64'):
         self.t, self.dir = t, t.sub('h') / 'guest'
         self.dir.mkdir(exist_ok=True)
         initrd, self.log = t.dir / 'initrd', t.dir / 'console'
@@ -84,10 +94,13 @@ class Boot:
             for archive in archives:
                 data = pathlib.Path(archive).read_bytes()
                 out.write(data + bytes(-len(data) % 512))
-        argv = ['qemu-system-x86_64', '-accel', 'tcg', '-M', 'q35', '-m', '384', '-nodefaults', '-nic', 'none', '-display', 'none',
-                '-no-reboot', '-kernel', kernel()[0], '-initrd', initrd, '-append', f'{WORDS} {words}', '-serial', f'file:{self.log}']
+        argv, console, device = MACHINES[machine]
+        if not shutil.which(argv[0]):
+            raise Skip(f'no {argv[0]}')
+        argv = [*(a.format(self.log) for a in argv), '-accel', 'tcg', '-m', '384', '-nodefaults', '-nic', 'none', '-display', 'none',
+                '-no-reboot', '-kernel', kernel(machine)[0], '-initrd', initrd, '-append', f'{WORDS} console={console} {words}']
         if names:
-            argv += ['-device', 'virtio-serial,id=vs']
+            argv += ['-device', f'{device},id=vs']
         for i, name in enumerate(names):
             argv += ['-chardev', f'socket,id=c{i},path={self.dir}/{name},server=on,wait=off',
                      '-device', f'virtserialport,bus=vs.0,chardev=c{i},name={name}']

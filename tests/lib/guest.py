@@ -27,7 +27,7 @@ from wire import ANY, Decoder, FakeHost
 
 BOOT_DEADLINE = 90
 KEEP_OPEN = 'sleep 1000'  # keeps what it has open until the test kills it: nothing waits for its end
-WORDS = 'console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable no_timer_check nokaslr'
+WORDS = 'quiet panic=-1 mitigations=off tsc=reliable no_timer_check nokaslr'
 
 
 def compile_c(source):
@@ -212,7 +212,7 @@ class Guest:
         kernel = next((BUILD / 'cache/kernel/boot').glob('vmlinuz*'))
         argv = ['qemu-system-x86_64', '-accel', 'tcg', '-M', 'q35', '-m', str(memory), '-smp', '1', '-nodefaults', '-nic', 'none',
                 '-display', 'none', '-no-reboot', '-kernel', kernel, '-initrd', self.dir / 'initramfs',
-                '-append', f'{WORDS} links={int(links)} ports={len(self.names)}', '-serial', f'file:{self.dir}/console',
+                '-append', f'console=ttyS0 {WORDS} links={int(links)} ports={len(self.names)}', '-serial', f'file:{self.dir}/console',
                 '-chardev', f'socket,id=control,path={self.dir}/control,server=on,wait=off', '-serial', 'chardev:control',
                 '-qmp', f'unix:{self.dir}/qmp,server=on,wait=off', '-device', f'{bus},id=vs']
         for i, name in enumerate(self.names):
