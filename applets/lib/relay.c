@@ -143,7 +143,8 @@ static void read_channel(struct channel *ch) {
     }
 }
 
-/* A buffer that was filled and has been delivered: most likely there is more, which select() need not say. */
+/* A buffer that was filled, and has been delivered or was left of an old connection: most likely there is more, which select() need not
+ * say. */
 static void read_on(struct channel *ch) {
     bool full = true;
 
@@ -154,7 +155,7 @@ static void read_on(struct channel *ch) {
         c = ch->conn;
         full = c && c->filled + CHANNEL_ROOM(ch) > CONN_RX;
         settle(ch);
-        full = full && ch->conn == c && c->link.state == LINK_ESTABLISHED && !c->filled && receiver_may_read(ch);
+        full = full && ch->conn == c && c->link.state != LINK_IDLE && !c->filled && receiver_may_read(ch);
     }
 }
 

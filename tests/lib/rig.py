@@ -21,6 +21,7 @@ PORT = 5672
 # The binary's name in the guest, and what makes it there.
 VARIANTS = [('default', 'default'), ('smallest-buffers', 'small')]
 SMALLEST = {'BUFFER_SIZE': 512}
+AT_ONCE = 10  # seconds: well below the 30 s after which an unanswered handshake is given up
 
 
 def binary_of(variant):
@@ -79,12 +80,6 @@ class Rig:
         for job in self.jobs:
             if job.running:
                 job.kill()
-
-    @property
-    def at_once(self):
-        """Seconds, below the 30 s after which an unanswered handshake is given up. QEMU 10 keeps 4 MiB for a guest: the smallest buffers
-        find the end of what is left of an old connection in 8192 reads, among busy neighbours."""
-        return 25 if self.variant == 'small' and self.guest.qmp('query-version')['qemu']['major'] > 7 else 10
 
     # ---- the proxies ----
 
