@@ -104,7 +104,7 @@ class Guest:
 
     def __init__(self, ports=3, names=None, links=True, devices=(), files=None, binary=VIOS, name='guest', root=None, memory=192, bus='virtio-serial'):
         self.stack = contextlib.ExitStack()
-        self.jobs, self.next, self.alive, self.lock = {}, 1, True, threading.Lock()
+        self.jobs, self.next, self.alive, self.moving, self.lock = {}, 1, True, False, threading.Lock()
         self.names = list(names or (f'vios.{i}' for i in range(ports)))
         try:
             self.dir = pathlib.Path(tempfile.mkdtemp(prefix='vg', dir='/tmp'))
@@ -218,21 +218,52 @@ class Guest:
         for i, name in enumerate(self.names):
             argv += ['-chardev', f'socket,id=channel{i},path={self.sockets[i]},server=on,wait=off',
                      '-device', f'virtserialport,bus=vs.0,id=port{i},chardev=channel{i},name={name},nr={i + 1}']
-        self.qemu = subprocess.Popen([str(a) for a in [*argv, *devices]], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                     stderr=open(self.dir / 'qemu.log', 'wb'))
-        self.stack.callback(self._end)
-        self.control = self._connect('control')
-        self.monitor = self._connect('qmp').makefile('rwb')
-        self.monitor.readline()
-        self.qmp('qmp_capabilities')
+        self.argv = [str(a) for a in [*argv, *devices]]
         self.ready = Job(self, 0, 'boot')
         self.jobs[0] = self.ready
-        self.reader = threading.Thread(target=self._read, daemon=True)
-        self.reader.start()
+        self.stack.callback(self._end)
+        self._run()
         try:
             self.ready.wait(BOOT_DEADLINE)
         except Late as late:
             raise Late(f'{late}: console: {self.console[-2000:]}') from None
+
+    def _run(self, *more):
+        """Starts QEMU, and talks to it and to the agent."""
+        self.qemu = subprocess.Popen([*self.argv, *more], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                     stderr=open(self.dir / 'qemu.log', 'wb'))
+        self.control = self._connect('control')
+        self.monitor = self._connect('qmp').makefile('rwb')
+        self.monitor.readline()
+        self.qmp('qmp_capabilities')
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def move(self):
+        """The guest goes on, with its commands, in another QEMU, as when it is saved and restored."""
+        self.qmp('stop')
+        self.qmp('migrate', uri=f'exec:cat >{self.dir}/state')
+        wait_until(lambda: self.qmp('query-migrate').get('status') == 'completed', 'QEMU to save the guest')
+        self.moving = True
+        self._end()
+        self.reader.join()
+        self.moving = False
+        self._run('-incoming', f'exec:cat {self.dir}/state')
+        wait_until(lambda: self.qmp('query-status')['status'] == 'paused', 'QEMU to restore the guest')
+        self.qmp('cont')
+
+    def reset(self):
+        """The guest starts again, without a word to its commands, as when it crashed."""
+        for job in self.jobs.values():
+            with job.changed:
+                job.status = 256 + SIGKILL if job.status is None else job.status
+                job.changed.notify_all()
+        self.ready = Job(self, 0, 'boot')
+        self.jobs = {0: self.ready}
+        self.qmp('set-action', reboot='reset')
+        self.qmp('system_reset')
+        self.ready.wait(BOOT_DEADLINE)
+        self.qmp('set-action', reboot='shutdown')
 
     def _connect(self, name):
         def attempt():
@@ -262,6 +293,8 @@ class Guest:
                         if word[1] != b'out':
                             job.status = number
                         job.changed.notify_all()
+        if self.moving:
+            return
         self.alive = False
         for job in list(self.jobs.values()):
             with job.changed:
