@@ -21,6 +21,8 @@ PORT = 5672
 # The binary's name in the guest, and what makes it there.
 VARIANTS = [('default', 'default'), ('smallest-buffers', 'small')]
 SMALLEST = {'BUFFER_SIZE': 512}
+ENDLESS = 1 << 40
+SMALL = 100000
 AT_ONCE = 10  # seconds: well below the 30 s after which an unanswered handshake is given up
 
 
@@ -156,3 +158,44 @@ class Rig:
         job = self.guest.spawn(' '.join(str(w) for w in words))
         self.jobs.append(job)
         return job
+
+
+# ---- connections on all channels ----
+
+def started(t, variant):
+    """Everything, with a service that sends and receives without end."""
+    rig = Rig(t, variant)
+    rig.service_proc = rig.service('-s', ENDLESS, '-r', ENDLESS, '-S', t.rng.getrandbits(50))
+    rig.start()
+    return rig
+
+
+def busy(rig):
+    """A client on each channel, and bytes that go both ways on all of them."""
+    clients = [rig.client('-s', ENDLESS, '-r', ENDLESS, '-S', i) for i in range(3)]
+    rig.moving(range(3))
+    return clients
+
+
+def ended(clients):
+    """These have been told that it is over, and have received no wrong byte before."""
+    for client in clients:
+        result = client.result(vt.DEADLINE)
+        vt.equal(result['mismatch'], -1, 'first wrong byte')
+        assert result['end'] in ('eof', 'reset'), result
+
+
+def all_work(rig, channels=3):
+    """New clients, as many as there are channels, exchange bytes at the first attempt, and are all there at once."""
+    clients = [rig.client('-s', SMALL, '-r', SMALL, '-e', 'hold', '-S', 1000 + i) for i in range(channels)]
+    for client in clients:
+        client.wait_output(rb'^result.*\n', timeout=AT_ONCE)
+        complete(parse(client.text)[0], SMALL, SMALL)
+    for client in clients:
+        client.kill()
+
+
+def served_ended(rig, count):
+    """The service's connections have ended too; it has seen no wrong byte."""
+    for result in rig.service_proc.results(count):
+        vt.equal(result['mismatch'], -1, 'first wrong byte')
