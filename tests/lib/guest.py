@@ -100,9 +100,11 @@ class Job:
 
 class Guest:
     """ports: how many; names: of the ports (default vios.0...); links: whether there are /dev/virtio-ports/NAME, as with udev;
-    devices: more arguments for QEMU; bus: the device of the ports, with its properties; files: {path in the guest: file on the host}, beside those of tests/guest/build."""
+    devices: more arguments for QEMU; bus: the device of the ports, with its properties; files: {path in the guest: file on the host},
+    beside those of tests/guest/build."""
 
-    def __init__(self, ports=3, names=None, links=True, devices=(), files=None, binary=VIOS, name='guest', root=None, memory=384, bus='virtio-serial'):
+    def __init__(self, ports=3, names=None, links=True, devices=(), files=None, binary=VIOS, name='guest', root=None,
+                 memory=384, bus='virtio-serial'):
         self.stack = contextlib.ExitStack()
         self.jobs, self.next, self.alive, self.moving, self.lock = {}, 1, True, False, threading.Lock()
         self.names = list(names or (f'vios.{i}' for i in range(ports)))
