@@ -112,7 +112,7 @@ class Boot:
     @property
     def console(self):
         text = self.log.read_text(errors='backslashreplace') if self.log.exists() else ''
-        return re.sub(r'\r|\x1b\[[\d;?!]*[a-zA-Z]|\x1b\][^\a\x1b]*(\a|\x1b\\)', '', text)  # systemd talks to a terminal
+        return re.sub(r'\r|\x1b\[[\d;?!]*[a-zA-Z]|\x1b[P\]][^\a\x1b]*(\a|\x1b\\)|\x1b[\d=>]', '', text)  # systemd talks to a terminal
 
     def wait(self, pattern):
         """The match of this pattern on the console."""
