@@ -164,13 +164,9 @@ static int set_nonblocking(struct channel *ch, int fd, long long now) {
     return failed(ch, what, now);
 }
 
-/* QEMU keeps 32 pieces of news, of attaching and of going, until a guest has read them, and drops others: the guest would never
- * hear of a host that is there. A guest with no more channels than FEW can be told of all at once, even after a host that has just
- * died. */
-enum { FEW = 8 };
-
 /* Whether there are more names than FEW in the directory of path. */
 static bool is_one_of_many(const char *path) {
+    enum { FEW = 8 };
     char directory[WATCH_PATH];
     char *slash;
 
@@ -181,39 +177,30 @@ static bool is_one_of_many(const char *path) {
     return !slash || file_more_than(directory, FEW);
 }
 
-/* The channels of other guests are opened little by little: the first ones when the last host's going has been heard. True if this
- * one must wait; then retry is set. */
-static bool waits_its_turn(struct channel *ch, const char *path, long long now) {
+/* When this channel's turn is, of those of its guest that wait: the first ones when the guest has heard all that is under way. */
+static long long turn(const struct channel *ch, long long now) {
     enum { FIRST = 200, NEXT = 25 /* ms */, BATCH = 5 };
     size_t n = (size_t)(fmt_base(ch->name) - ch->name); /* of the guest's name and a slash */
     unsigned before = 0;
 
-    if (ch->waited || !S_ISSOCK(file_mode(path, true)) || !is_one_of_many(path))
-        return false;
-    ch->waited = true;
     for (unsigned i = 0; i < count; i++)
-        before += table[i].waited && table[i].retry && !strncmp(table[i].name, ch->name, n);
-    retry_at(ch, now + FIRST + before / BATCH * NEXT);
-    return true;
+        before += table[i].visited && table[i].retry && !strncmp(table[i].name, ch->name, n);
+    return now + FIRST + before / BATCH * NEXT;
 }
 
-/* QEMU, when a client goes that had not read all, may stop reading the guest's port for good (7.2 now and then, 10.0 always): the next
- * client hears nothing, but its going mends that. So there is one before us. */
-static int attach(const struct net_address *a) {
-    bool pending;
-    int fd = net_connect(a, &pending);
+/* QEMU itself, or a program that cannot be told. */
+static bool is_of_qemu(int fd) {
+    char comm[16];
 
-    if (!CONFIG_VIOS_PROXY_HOST || fd < 0 || !net_peer_is(fd, "qemu"))
-        return fd;
-    close(fd);
-    return net_connect(a, &pending);
+    return CONFIG_VIOS_PROXY_HOST && net_peer(fd, comm) && (!*comm || fmt_begins(comm, "qemu"));
 }
 
 static int open_socket(const char *name, int mode) {
     struct net_address a;
+    bool pending;
 
     errno = S_ISSOCK(mode) ? ENAMETOOLONG : ENODEV;
-    return S_ISSOCK(mode) && !net_path(&a, name) ? attach(&a) : -1;
+    return S_ISSOCK(mode) && !net_path(&a, name) ? net_connect(&a, &pending) : -1;
 }
 
 /* What was a socket when its name was seen may be a link to anything by now. So what is there is held, then looked at, and it is to that
@@ -247,11 +234,24 @@ static int open_endpoint(struct channel *ch, const char *path) {
 }
 
 int channel_open(struct channel *ch, const char *path, long long now) {
-    int fd;
+    int fd = open_endpoint(ch, path);
 
-    if (CONFIG_VIOS_PROXY_HOST && waits_its_turn(ch, path, now))
-        return -1;
-    fd = open_endpoint(ch, path);
+    /* QEMU, when a client goes that had not read all, may stop reading the guest's port for good (7.2 now and then, 10.0 always): the
+     * next client hears nothing, but its going mends that. So there is one before us.
+     * And QEMU keeps 32 pieces of news, of attaching and of going, until a guest has read them, and drops others. A guest with few
+     * channels can be told of all at once, even after a host that has just died. Of one with many we make ourselves heard a little
+     * later, with no more than one piece of news for each channel. */
+    if (fd >= 0 && !ch->visited && is_of_qemu(fd)) {
+        close(fd);
+        if (is_one_of_many(path)) {
+            retry_at(ch, turn(ch, now));
+            ch->visited = true;
+            return -1;
+        }
+        fd = open_endpoint(ch, path);
+    }
+    if (CONFIG_VIOS_PROXY_HOST)
+        ch->visited = false;
     if (fd < 0)
         return failed(ch, "channel", now);
     if (set_nonblocking(ch, fd, now)) {

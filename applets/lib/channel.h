@@ -32,11 +32,11 @@ struct conn;
  * owed, owed_bytes: the part of a frame that is written but for these bytes. They stay valid until written or dropped.
  * stale: the tokens that were last answered by a RESET in LISTEN; answered: in this turn. conn: what it carries, or NULL.
  * junk: bytes without a connection, which are forgiven in time; paused: too many, it is not read until retry.
- * waited: (host) before it was first opened, since the guest has many. inode: (host) of the socket that is open.
+ * visited: (host) QEMU has had a client in advance, see channel_open(). inode: (host) of the socket that is open.
  * used: the turn of its last connection, for least recently used. silent: the last SYN was not answered. */
 struct channel {
     int fd;
-    bool port, attached, aligned, broken, gone, silent, answered, complained, paused, waited;
+    bool port, attached, aligned, broken, gone, silent, answered, complained, paused, visited;
     struct conn *conn;
     const unsigned char *owed;
     size_t owed_bytes;

@@ -42,8 +42,9 @@ int net_connect(const struct net_address *a, bool *pending);
 /* How a pending connect ended: 0, or the errno. */
 int net_connect_error(int fd);
 
-/* Whether the program at the other end of a unix socket (who listens, of the one that has connected) has a name that begins so. */
-bool net_peer_is(int fd, const char *name);
+/* The program at the other end of a unix socket (who listens, of the one that has connected), up to 15 bytes of its name; empty if it
+ * cannot be known: it is outside this container, or has ended. False: fd is not a unix socket. */
+bool net_peer(int fd, char comm[16]);
 
 /* Accepts a client: fd, or -1 with errno. client: its address as text. */
 int net_accept(int listener, char *client, unsigned cap);

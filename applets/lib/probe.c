@@ -115,6 +115,7 @@ static const char *listener(const struct probe *p) {
 
 enum probe_result probe_open(struct probe *p, const char *path) {
     struct net_address a;
+    char comm[16];
     struct stat st = {0};
     struct shake *h = &p->shake;
     bool pending;
@@ -135,7 +136,7 @@ enum probe_result probe_open(struct probe *p, const char *path) {
     h->fd = loop_admit(h->fd);
     if (h->fd < 0)
         return open_failed(p, path, st.st_rdev);
-    if (h->port || !is_wrong_end(p, net_peer_is(h->fd, "qemu") ? "qemu" : net_peer_is(h->fd, "vios") ? "vios" : ""))
+    if (h->port || !net_peer(h->fd, comm) || !is_wrong_end(p, comm))
         return PROBE_ANSWERED;
     probe_close(p);
     return PROBE_NO_CHANNEL;
