@@ -139,7 +139,7 @@ $(O)/vios: $(O)/vios_unstripped
 PAGES = $(wildcard applets/vios.1 $(APPLETS:%=applets/%.1))
 
 install: all
-	$(INSTALL) -d '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(MANDIR)/man1'
+	umask 022 && $(INSTALL) -d '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(MANDIR)/man1'
 	$(INSTALL) -m 755 $(O)/vios '$(DESTDIR)$(BINDIR)/vios'
 	for applet in $(APPLETS); do ln -sf vios '$(DESTDIR)$(BINDIR)'/$$applet || exit; done
 	$(INSTALL) -m 644 $(PAGES) '$(DESTDIR)$(MANDIR)/man1'
