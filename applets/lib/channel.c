@@ -166,7 +166,7 @@ static int set_nonblocking(struct channel *ch, int fd, long long now) {
 
 /* Whether there are more names than FEW in the directory of path. */
 static bool is_one_of_many(const char *path) {
-    enum { FEW = 8 };
+    enum { FEW = 8 }; /* of each: the last host has gone, we come, go, and come again; 32 pieces of news are kept, see channel_open() */
     char directory[WATCH_PATH];
     char *slash;
 

@@ -43,7 +43,7 @@ int net_connect(const struct net_address *a, bool *pending);
 int net_connect_error(int fd);
 
 /* The program at the other end of a unix socket (who listens, of the one that has connected), up to 15 bytes of its name; empty if it
- * cannot be known: it is outside this container, or has ended. False: fd is not a unix socket. */
+ * cannot be known: it is hidden, outside this container, or has ended. False: fd is not a socket. */
 bool net_peer(int fd, char comm[16]);
 
 /* Accepts a client: fd, or -1 with errno. client: its address as text. */
