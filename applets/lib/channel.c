@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -11,10 +12,12 @@
 #include "crowd.h"
 #include "file.h"
 #include "fmt.h"
+#include "link.h"
 #include "log.h"
 #include "loop.h"
 #include "memory.h"
 #include "net.h"
+#include "pool.h"
 #include "sys.h"
 #include "watch.h"
 
@@ -57,6 +60,135 @@ void channel_forget(struct channel *ch) {
     ch->retry = 0;
     while (count && !*table[count - 1].name)
         count--;
+}
+
+/* ---- what is under way ---- */
+
+/* One input more than channels may be busy: an idle channel can always be read, if only to refuse its SYN. */
+static MEMORY_BULK struct input inputs[CHANNEL_BUSY + 1];
+static MEMORY_BULK struct output outputs[CHANNEL_BUSY];
+static struct pool input_pool = POOL(inputs), output_pool = POOL(outputs);
+static struct channel *busy[CHANNEL_BUSY + 1];
+static unsigned busy_count, busy_limit = CHANNEL_BUSY;
+static struct channel *marked;
+
+void channel_occupy(struct channel *ch) {
+    if (ch->place)
+        return;
+    busy[busy_count++] = ch;
+    ch->place = busy_count;
+}
+
+static void vacate(struct channel *ch) {
+    struct channel *last = busy[--busy_count];
+
+    busy[ch->place - 1] = last;
+    last->place = ch->place;
+    ch->place = 0;
+}
+
+struct input *channel_input(struct channel *ch) {
+    if (!ch->in) {
+        ch->in = pool_take(&input_pool);
+        memset(ch->in, 0, offsetof(struct input, text));
+        channel_occupy(ch);
+    }
+    return ch->in;
+}
+
+struct output *channel_output(struct channel *ch) {
+    if (!ch->out)
+        ch->out = pool_take(&output_pool);
+    return ch->out;
+}
+
+static bool is_empty(const struct input *in) { return in->head == in->tail && in->raw == in->filled && !in->left; }
+
+void channel_tidy(struct channel *ch) {
+    if (ch->out && !ch->owed_bytes) {
+        pool_give(&output_pool, ch->out);
+        ch->out = NULL;
+    }
+    if (ch->in && is_empty(ch->in)) {
+        pool_give(&input_pool, ch->in);
+        ch->in = NULL;
+    }
+    if (ch->place && !ch->in && !ch->conns)
+        vacate(ch);
+}
+
+void channel_skip_frame(struct channel *ch) {
+    if (!ch->in)
+        return;
+    ch->in->left = 0;
+    ch->in->deadline = 0;
+}
+
+void channel_skip_input(struct channel *ch) {
+    channel_skip_frame(ch);
+    if (ch->in)
+        ch->in->raw = ch->in->filled;
+}
+
+void channel_rewind(struct channel *ch) {
+    channel_skip_frame(ch);
+    ch->decoder = (struct frame_decoder){0};
+}
+
+void channel_answered(struct channel *ch) {
+    ch->aligned = true;
+    ch->silent = false;
+}
+
+void channel_unanswered(struct channel *ch) {
+    ch->silent = ch->attached;
+    ch->aligned = false;
+}
+
+void channel_hush(struct channel *ch) {
+    if (ch->fd >= 0)
+        loop_quiet(ch->fd, !ch->conns && !ch->in && !ch->owed_bytes);
+}
+
+struct channel *channel_busy_at(unsigned i) { return busy[i]; }
+
+unsigned channel_busy(void) { return busy_count; }
+
+void channel_limit_busy(unsigned limit) { busy_limit = limit; }
+
+bool channel_is_excess(const struct channel *ch) { return busy_count > busy_limit && !ch->conns; }
+
+unsigned channel_busy_beside(const struct channel *ch, size_t n) {
+    unsigned found = 0;
+
+    for (unsigned i = 0; i < busy_count; i++)
+        found += busy[i] != ch && !strncmp(busy[i]->name, ch->name, n);
+    return found;
+}
+
+void channel_trim(void) {
+    pool_trim(&input_pool);
+    pool_trim(&output_pool);
+}
+
+void channel_mark(struct channel *ch) {
+    if (ch->marked)
+        return;
+    ch->marked = true;
+    ch->next_marked = marked;
+    marked = ch;
+}
+
+bool channel_is_any_marked(void) { return marked; }
+
+void channel_review(void (*decide)(struct channel *ch)) {
+    while (marked) {
+        struct channel *ch = marked;
+
+        marked = ch->next_marked;
+        ch->marked = false;
+        decide(ch);
+    }
 }
 
 static void retry_at(struct channel *ch, long long when) {
@@ -133,6 +265,16 @@ struct log_limit *channel_limit(struct channel *ch, long long now) {
     if (CONFIG_VIOS_PROXY_HOST && distrusts && !ch->ends.next)
         others = crowd_limit(ch->name, channel_guest(ch->name), now);
     return others ? others : &ch->ends;
+}
+
+void channel_ended(struct channel *ch, struct log_limit *limit, const char *client, const char *how, const char *why) {
+    bool probe = !strcmp(why, LINK_PROBE); /* as it says itself: nothing has failed */
+
+    if (CONFIG_FEATURE_STATUS && *why && !probe)
+        fmt_copy(ch->failure, sizeof ch->failure, why);
+    if (!limit)
+        limit = channel_limit(ch, loop_now());
+    log_limited(limit, loop_now(), probe ? LOG_INFO : LOG_WARN, "%s: %s: %s%s%s", ch->name, client, how, *why ? ": " : "", why);
 }
 
 static int failed(struct channel *ch, const char *what, long long now) {

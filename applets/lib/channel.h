@@ -1,6 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* channel: one virtio-serial port in the guest, or QEMU's socket for it on the host: fd, frame codec, alignment, owed bytes. It
- * knows nothing of the connection that it carries. Also the table of all channels, with the opening and its back-off. */
+/* channel: one virtio-serial port in the guest, or QEMU's socket for it on the host: fd, alignment, owed bytes, what has come and is not
+ * yet dealt with. Of the connections that it carries it knows the list. Also the table of all channels, with the opening and its
+ * back-off.
+ *
+ * An input or an output is there only while something is in it, so that memory follows what is under way:
+ *
+ *   input:   [ given | payload for the TCP side | headers, taken out in place | not yet decoded | room ]
+ *                     head                       tail                          raw               filled
+ *   output:  frames that the channel is owed, whole, or the rest of them */
 #ifndef VIOS_CHANNEL_H
 #define VIOS_CHANNEL_H
 
@@ -19,9 +26,35 @@ enum {
     CHANNEL_NAME = 108, /* bytes of a name with its NUL: "guest/channel" or the port's name */
     CHANNEL_SYN = 4096, /* bytes of junk that a SYN counts for until its ACK has come */
     CHANNEL_NOTE = 64,  /* bytes of a frame that needs no connection, and of the last failure's text */
+    CHANNEL_TEXT = 255, /* the most payload of a control frame that is kept */
+    /* Bytes read from a channel at once, and of a frame from a host, at most: the loopback takes the payload as one segment (of at
+     * most 65483 bytes), so that the receiver is woken once for it. A guest sends more at once: what two writes of its port take. */
+    CHANNEL_INPUT = CONFIG_BUFFER_SIZE < 61440 ? CONFIG_BUFFER_SIZE : 61440,
 };
 
+/* The most channels that may be busy at once: that have a connection or an input. */
+#define CHANNEL_BUSY_GUEST (CONFIG_VIOS_PROXY_GUEST ? CONFIG_GUEST_CHANNELS : 1)
+#define CHANNEL_BUSY_HOST (CONFIG_VIOS_PROXY_HOST ? CONFIG_HOST_CONNECTIONS : 1)
+#define CHANNEL_BUSY (CHANNEL_BUSY_GUEST > CHANNEL_BUSY_HOST ? CHANNEL_BUSY_GUEST : CHANNEL_BUSY_HOST)
+
 struct conn;
+
+/* What has come over a channel. 0 <= head <= tail <= raw <= filled <= CHANNEL_INPUT.
+ * frame: a SYN, SYNACK or RESET of whose payload `left` bytes are still to come; text: what has come of it. deadline: milliseconds of
+ * loop_now() until when the rest must be there; 0: no rest is awaited. */
+struct input {
+    unsigned head, tail, raw, filled;
+    unsigned left, text_bytes;
+    struct frame frame;
+    long long deadline;
+    char text[CHANNEL_TEXT + 1];
+    unsigned char bytes[CHANNEL_INPUT];
+};
+
+/* What goes out over a channel. */
+struct output {
+    unsigned char bytes[CONFIG_BUFFER_SIZE];
+};
 
 /* name: empty in a free slot. fd: -1 while not open.
  * port: a character device, whose host may be absent while fd is open; else a socket. attached: the other side is there.
@@ -30,14 +63,22 @@ struct conn;
  * it carries nothing.
  * retry: when to try to open it again, milliseconds of loop_now(); 0: no need to. backoff: the wait before that. failures: of open in a row.
  * owed, owed_bytes: the part of a frame that is written but for these bytes. They stay valid until written or dropped.
- * stale: the tokens that were last answered by a RESET in LISTEN; answered: in this turn. conn: what it carries, or NULL.
- * junk: bytes without a connection, which are forgiven in time; paused: too many, it is not read until retry.
+ * conns: the connections that it carries. in, out: what has come, and what goes; NULL: nothing. place: one more than its index among
+ * the busy channels, 0: it is idle. deadline: when it is looked at, if nothing happens, in milliseconds of loop_now(); 0: never.
+ * marked, next_marked: it is to be reviewed.
+ * (host) stale: the tokens that were last answered by a RESET in LISTEN; answered: in this turn. spent: a connect was made in this
+ * turn; charged: and counts as junk, until the guest's ACK has come. junk: bytes without a connection, which are forgiven in time; paused: too many, it is not read until retry.
  * visited: (host) QEMU has had a client in advance, see channel_open(). inode: (host) of the socket that is open.
  * used: the turn of its last connection, for least recently used. silent: the last SYN was not answered. */
 struct channel {
     int fd;
-    bool port, attached, aligned, broken, gone, silent, answered, complained, paused, visited;
-    struct conn *conn;
+    bool port, attached, aligned, broken, gone, silent, answered, complained, paused, visited, spent, charged, marked;
+    struct conn *conns;
+    struct input *in;
+    struct output *out;
+    unsigned place;
+    long long deadline;
+    struct channel *next_marked;
     const unsigned char *owed;
     size_t owed_bytes;
     struct frame_decoder decoder;
@@ -75,6 +116,51 @@ unsigned channel_count(void);
 /* Frees the slot. The fd must be closed and no connection left. */
 void channel_forget(struct channel *ch);
 
+/* ---- what is under way ---- */
+
+/* The channel's input or output, a new one if it has none. */
+struct input *channel_input(struct channel *ch);
+struct output *channel_output(struct channel *ch);
+
+/* It is busy from now on. Gives back what is empty: without an input and a connection the channel is idle. */
+void channel_occupy(struct channel *ch);
+void channel_tidy(struct channel *ch);
+
+/* What has come and is not yet decoded does not count; nor does the frame whose rest is still to come; what comes next begins a frame. */
+void channel_skip_input(struct channel *ch);
+void channel_skip_frame(struct channel *ch);
+void channel_rewind(struct channel *ch);
+
+/* The last SYN has been answered, or not. Guest rules 1 and 6. */
+void channel_answered(struct channel *ch);
+void channel_unanswered(struct channel *ch);
+
+/* (host) An idle socket is left to SIGIO, see loop_quiet(). */
+void channel_hush(struct channel *ch);
+
+/* The i-th busy channel, 0..channel_busy() - 1. Whoever goes through them from the last to the first meets each that stays busy. */
+struct channel *channel_busy_at(unsigned i);
+unsigned channel_busy(void);
+
+/* The most that may be busy, CHANNEL_BUSY at most. (host) Whether this one is one too many: its guest gets no connection, and nothing
+ * that it sends is kept. */
+void channel_limit_busy(unsigned limit);
+bool channel_is_excess(const struct channel *ch);
+
+/* (host) Other busy channels of whose names the first n bytes are the same. */
+unsigned channel_busy_beside(const struct channel *ch, size_t n);
+
+/* If nothing is under way: gives the memory back. */
+void channel_trim(void);
+
+/* Something has changed that decides what a channel is used for next: it is free, or closed, or its host has come or gone. Nothing is
+ * decided at once, in the midst of whatever brought it about: the loop calls channel_review() before it sleeps. */
+void channel_mark(struct channel *ch);
+bool channel_is_any_marked(void);
+void channel_review(void (*decide)(struct channel *ch));
+
+/* ---- opening ---- */
+
 /* Opens the character device, or connects to the unix socket, at path. 0, or -1 after a message (once for each failure in a row)
  * and with retry set, for a later try; without a message if it is only not yet its turn. */
 int channel_open(struct channel *ch, const char *path, long long now);
@@ -96,12 +182,18 @@ void channel_missing(const char *below, void (*tell)(const char *name, bool ther
  * guest's. Who makes channels at will could fill the log otherwise. */
 struct log_limit *channel_limit(struct channel *ch, long long now);
 
+/* Logs, and keeps for the table, how a connection (or a SYN) of this TCP peer has ended, and why (empty: not known). limit: NULL: the
+ * channel's. */
+void channel_ended(struct channel *ch, struct log_limit *limit, const char *client, const char *how, const char *why);
+
 /* Wants a retry after the back-off. */
 void channel_later(struct channel *ch, long long now);
 
 /* (host) n bytes have come while there was no connection. Who sends more of them than connections need is not read for a while
  * (paused): then channel_retry() tells of the channel. */
 void channel_idle_bytes(struct channel *ch, size_t n, long long now);
+
+/* ---- reading and writing ---- */
 
 /* Closes the fd; whatever is owed is dropped. */
 void channel_close(struct channel *ch);

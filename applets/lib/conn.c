@@ -2,6 +2,7 @@
 #include "conn.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -13,109 +14,52 @@
 #include "loop.h"
 #include "memory.h"
 #include "net.h"
+#include "pool.h"
 
-/* Milliseconds that an abort waits for a TCP peer to take what was sent before. */
-enum { DRAIN_MAX = 5000 };
+/* Milliseconds that an abort waits for a TCP peer to take what was sent before; and between two looks at that. */
+enum { DRAIN_MAX = 5000, DRAIN_AGAIN = 20 };
 
-/* Milliseconds between two looks at what a TCP peer has not yet taken, before that. */
-enum { DRAIN_AGAIN = 20 };
 /* Milliseconds that a host which has greeted gets to answer the SYN before that. */
 enum { GREETED = CONFIG_MOVE_TIMEOUT / 4 };
-/* Milliseconds between two tries to connect to a service that cannot take it yet. */
-enum { CONNECT_AGAIN = 50 };
 
-/* One conn more than there may be connections: an idle channel can always be read, if only to refuse its SYN. */
-static MEMORY_BULK struct conn conns[CONN_MAX + 1];
-static MEMORY_BULK _Alignas(MEMORY_PAGE) unsigned char tx_buffers[CONN_MAX + 1][CONFIG_BUFFER_SIZE];
-static MEMORY_BULK _Alignas(MEMORY_PAGE) unsigned char rx_buffers[CONN_MAX + 1][CONN_RX];
+static MEMORY_BULK struct conn conns[CHANNEL_BUSY];
+static struct pool pool = POOL(conns);
+static unsigned token_state;
 
-static const struct conn_role *role;
-static unsigned spare; /* the slot behind those that connections may have */
-static unsigned high;  /* slots 0..high-1 may be in use */
-static unsigned dirty; /* buffers 0..dirty-1 may have memory */
-static unsigned dice;
-
-void conn_init(const struct conn_role *r) {
-    role = r;
-    spare = r->role == LINK_GUEST ? CONFIG_GUEST_CHANNELS : CONFIG_HOST_CONNECTIONS;
-    if (getrandom(&dice, sizeof dice, GRND_NONBLOCK) != sizeof dice)
-        dice = (unsigned)loop_now() ^ (unsigned)getpid() << 20;
+void conn_init(void) {
+    if (getrandom(&token_state, sizeof token_state, GRND_NONBLOCK) != sizeof token_state)
+        token_state = (unsigned)loop_now() ^ (unsigned)getpid() << 20;
 }
 
-/* ---- slots ---- */
+struct conn *conn_new(struct channel *ch, enum link_role role) {
+    struct conn *c = pool_take(&pool);
 
-struct conn *conn_borrow(struct channel *ch) {
-    unsigned i = 0;
-    struct conn *c;
-
-    while (i < spare && conns[i].channel)
-        i++;
-    c = &conns[i];
-    memset(c, 0, offsetof(struct conn, text));
+    memset(c, 0, offsetof(struct conn, why));
     c->channel = ch;
-    c->tx = tx_buffers[i];
-    c->rx = rx_buffers[i];
     c->fd = -1;
-    c->link.role = (unsigned char)role->role;
-    ch->conn = c;
-    if (i >= high)
-        high = i + 1;
-    if (i >= dirty)
-        dirty = i + 1;
+    c->link.role = (unsigned char)role;
+    c->next = ch->conns;
+    ch->conns = c;
+    channel_occupy(ch);
     return c;
 }
 
-void conn_release(struct conn *c) {
-    c->channel->conn = NULL;
-    c->channel = NULL;
-    while (high && !conns[high - 1].channel)
-        high--;
+void conn_free(struct conn *c) {
+    struct conn **at = &c->channel->conns;
+
+    while (*at != c)
+        at = &(*at)->next;
+    *at = c->next;
+    pool_give(&pool, c);
 }
 
-bool conn_is_spare(const struct conn *c) { return c == &conns[spare]; }
+bool conn_is_finished(const struct conn *c) { return link_is_over(&c->link) && !c->due && !c->channel->owed_bytes; }
 
-unsigned conn_top(void) { return high; }
-
-struct conn *conn_at(unsigned i) { return conns[i].channel ? &conns[i] : NULL; }
-
-unsigned conn_count(const struct conn *c, size_t n) {
-    unsigned count = 0;
-
-    for (unsigned i = 0; i < high; i++)
-        if (conns[i].channel && &conns[i] != c && !strncmp(conns[i].channel->name, c->channel->name, n))
-            count++;
-    return count;
-}
-
-const char *conn_refusal(const struct conn *c) {
-    return conn_is_spare(c) ? "all connections are in use (HOST_CONNECTIONS)" : role->refuses(c);
-}
-
-void conn_rest(void) {
-    if (dirty) {
-        memory_give_back(tx_buffers, dirty * sizeof *tx_buffers);
-        memory_give_back(rx_buffers, dirty * sizeof *rx_buffers);
-    }
-    dirty = 0;
-}
-
-void conn_recycle(struct conn *c) {
-    if (link_is_guest(&c->link) && !c->link.answered) {
-        c->channel->silent = c->channel->attached;
-        c->channel->aligned = false;
-    }
-    c->link = (struct link){.role = (unsigned char)role->role};
-    c->deadline = c->draining = c->error = 0;
-    c->connecting = c->shut_due = c->shut = c->slow = c->greeted = c->retrying = false;
-    if (link_is_guest(&c->link)) {
-        c->channel->decoder = (struct frame_decoder){0};
-        c->frame_left = 0;
-    }
-}
+void conn_trim(void) { pool_trim(&pool); }
 
 void conn_token(unsigned char token[FRAME_TOKEN]) {
     enum { TOKENS = 94 * 94 * 94 * 94, STEP = 48252939 /* has no divisor in common with that: all come before one comes again */ };
-    unsigned v = dice = (dice + STEP) % TOKENS;
+    unsigned v = token_state = (token_state + STEP) % TOKENS;
 
     for (int i = 0; i < FRAME_TOKEN; i++, v /= 94)
         token[i] = (unsigned char)('!' + v % 94);
@@ -123,22 +67,26 @@ void conn_token(unsigned char token[FRAME_TOKEN]) {
 
 /* ---- time ---- */
 
-static long long sooner(long long a, long long b) { return a < b ? a : b; }
+void conn_await(struct conn *c, enum conn_wait what, long ms) {
+    c->wait = (unsigned char)what;
+    c->deadline = loop_now() + ms;
+}
+
+void conn_greeted(struct conn *c) {
+    long left = (long)(c->deadline - loop_now());
+
+    conn_await(c, CONN_GREETED, left < GREETED ? left : GREETED);
+}
+
+bool conn_is_stuck(const struct conn *c) { return c->channel->in && c->channel->in->head < c->channel->in->tail; }
 
 void conn_set_deadline(struct conn *c) {
-    long patience = link_patience(&c->link, c->head < c->tail);
+    long patience;
 
-    if (c->frame_left && !patience)
-        patience = CONFIG_HANDSHAKE_TIMEOUT * 1000L;
-    if (c->draining)
-        c->deadline = loop_now() + DRAIN_AGAIN;
-    else if (CONFIG_VIOS_PROXY_HOST && c->retrying && c->link.state == LINK_CONNECTING)
-        c->deadline = loop_now() + CONNECT_AGAIN;
-    else if (c->greeted && c->link.state == LINK_SYN_SENT)
-        c->deadline = sooner(c->deadline, loop_now() + GREETED);
-    else if (c->link.state == LINK_SYN_SENT)
-        c->deadline = c->slow ? c->since + patience : c->begun + CONFIG_MOVE_TIMEOUT;
-    else if (c->moved || !c->deadline || !patience)
+    if (c->wait != CONN_PROGRESS)
+        return;
+    patience = link_patience(&c->link, conn_is_stuck(c));
+    if (c->moved || !c->deadline || !patience)
         c->deadline = patience ? loop_now() + patience : 0;
     c->moved = false;
 }
@@ -146,9 +94,11 @@ void conn_set_deadline(struct conn *c) {
 /* ---- the TCP side ---- */
 
 static void close_tcp(struct conn *c, bool abort) {
+    struct input *in = c->channel->in;
     unsigned char rest[512];
 
-    c->head = c->tail = c->raw;
+    if (in)
+        in->head = in->tail = in->raw;
     if (c->fd < 0)
         return;
     if (abort)
@@ -162,14 +112,7 @@ static void close_tcp(struct conn *c, bool abort) {
 }
 
 void conn_ended(struct conn *c, struct log_limit *limit, const char *how, const char *why) {
-    struct channel *ch = c->channel;
-    bool probe = CONFIG_VIOS_PROXY_HOST && !strcmp(why, LINK_PROBE); /* as it says itself: nothing has failed */
-
-    if (CONFIG_FEATURE_STATUS && *why && !probe)
-        fmt_copy(ch->failure, sizeof ch->failure, why);
-    if (!limit)
-        limit = channel_limit(ch, loop_now());
-    log_limited(limit, loop_now(), probe ? LOG_INFO : LOG_WARN, "%s: %s: %s%s%s", ch->name, c->client, how, *why ? ": " : "", why);
+    channel_ended(c->channel, limit, c->client, how, why);
 }
 
 void conn_apply(struct conn *c, unsigned actions) {
@@ -178,36 +121,35 @@ void conn_apply(struct conn *c, unsigned actions) {
     c->moved = true;
     c->shut_due |= (actions & LINK_SHUT) != 0;
     if (actions & LINK_SEND_RESET) {
-        c->todo = LINK_SEND_RESET;
+        c->due = LINK_SEND_RESET;
         if (l->why)
             conn_ended(c, NULL, "ended", l->why);
     } else {
-        c->todo |= actions & LINK_SENDS;
+        c->due |= actions & LINK_SENDS;
     }
-    if (CONFIG_VIOS_PROXY_HOST && (actions & LINK_CONNECT)) {
-        c->spent = true;
-        c->retrying = false;
-        c->channel->junk.owed += CHANNEL_SYN;
-        role->connect(c);
-    }
-    if (l->state == LINK_OVER && c->fd >= 0)
+    if (link_is_over(l)) {
+        c->wait = CONN_PROGRESS;
         close_tcp(c, actions & LINK_ABORT);
+    }
 }
 
 bool conn_transient(void) { return errno == EAGAIN || errno == EINTR; }
 
 void conn_failed(struct conn *c) {
-    fmt_copy(c->text, sizeof c->text, error_text(errno));
-    conn_apply(c, link_event(&c->link, LINK_LOCAL_ERROR, c->text));
+    fmt_copy(c->why, sizeof c->why, error_text(errno));
+    conn_apply(c, link_event(&c->link, LINK_LOCAL_ERROR, c->why));
 }
 
 /* A RST takes from the TCP peer what it has had no window for yet: so that waits for it, for some time. */
 static bool drains(struct conn *c) {
     if (!c->link.abort || !net_unsent(c->fd))
         return false;
-    if (!c->draining)
-        c->draining = loop_now() + DRAIN_MAX;
-    return c->draining > loop_now();
+    if (!c->drained)
+        c->drained = loop_now() + DRAIN_MAX;
+    if (c->drained <= loop_now())
+        return false;
+    conn_await(c, CONN_DRAIN, DRAIN_AGAIN);
+    return true;
 }
 
 static void delivered(struct conn *c) {
@@ -215,15 +157,14 @@ static void delivered(struct conn *c) {
         shutdown(c->fd, SHUT_WR);
         c->shut = true;
     }
-    if (c->link.state == LINK_CLOSING && !drains(c))
+    if (link_is_closing(&c->link) && !drains(c))
         conn_apply(c, link_event(&c->link, LINK_DELIVERED, NULL));
 }
 
-bool conn_deliver(struct conn *c) {
-    bool any = c->head < c->tail;
-
-    while (c->head < c->tail) {
-        ssize_t n = write(c->fd, c->rx + c->head, c->tail - c->head);
+/* Payload in the input goes to the TCP side as far as it takes it now. False: not all of it. */
+static bool write_tcp(struct conn *c, struct input *in) {
+    while (in->head < in->tail) {
+        ssize_t n = write(c->fd, in->bytes + in->head, in->tail - in->head);
 
         if (n < 0 && conn_transient())
             return false;
@@ -233,13 +174,22 @@ bool conn_deliver(struct conn *c) {
         }
         if (n < 0) {
             c->error = errno;
-            n = (ssize_t)(c->tail - c->head);
+            n = (ssize_t)(in->tail - in->head);
         }
-        c->head += (unsigned)n;
+        in->head += (unsigned)n;
         c->moved = true;
     }
-    if (c->raw == c->filled)
-        c->head = c->tail = c->raw = c->filled = 0;
+    return true;
+}
+
+bool conn_deliver(struct conn *c) {
+    struct input *in = c->channel->in;
+    bool any = conn_is_stuck(c);
+
+    if (any && !write_tcp(c, in))
+        return false;
+    if (in && in->raw == in->filled)
+        in->head = in->tail = in->raw = in->filled = 0;
     if (c->fd >= 0)
         delivered(c);
     return any;

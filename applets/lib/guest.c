@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "fmt.h"
+#include "initiator.h"
 #include "log.h"
 #include "loop.h"
 #include "sysfs.h"
@@ -16,19 +17,17 @@
 enum { PAUSE = 1000 }; /* ms without accept() when descriptors or memory are short */
 
 static int listener = -1;
-static bool reject_when_busy, from_sysfs, reviewing, review_again;
+static bool reject_when_busy, from_sysfs;
 static bool listening, called; /* select() watches the listener; it has told of a client */
 static long long paused_until;
 static struct log_limit no_host, all_busy, accept_failed;
-
-static void review(void);
 
 static bool in_sysfs(void) { return CONFIG_FEATURE_SYSFS && from_sysfs; }
 
 /* ---- choosing ---- */
 
 static bool is_free(const struct channel *ch) {
-    return *ch->name && ch->fd >= 0 && ch->attached && !ch->gone && (!ch->conn || ch->conn->link.state == LINK_IDLE);
+    return *ch->name && ch->fd >= 0 && ch->attached && !ch->gone && !ch->conns;
 }
 
 static bool is_better(const struct channel *a, const struct channel *b) {
@@ -57,8 +56,7 @@ enum guest_choice guest_choose(struct channel **chosen, bool lively) {
 static void on_listener(void *arg, unsigned ready) {
     (void)arg;
     (void)ready;
-    called = true;
-    review();
+    called = true; /* the review takes it */
 }
 
 static void turn_away(int fd, const char *client, enum guest_choice choice) {
@@ -86,7 +84,7 @@ static bool accept_one(struct channel *ch, enum guest_choice choice) {
         return false;
     }
     if (choice == GUEST_FREE)
-        relay_open(ch, fd, client, loop_now());
+        initiator_open(ch, fd, client, loop_now());
     else
         turn_away(fd, client, choice);
     return true;
@@ -102,14 +100,14 @@ static void move(struct conn *c) {
         return;
     log_msg(LOG_WARN, "%s: no answer: client %s goes to %s", c->channel->name, c->client, other->name);
     fmt_copy(client, sizeof client, c->client);
-    relay_open(other, relay_take(c), client, since);
+    initiator_open(other, initiator_take(c), client, since);
 }
 
 static void move_waiting(void) {
-    for (unsigned i = 0; i < conn_top(); i++) {
-        struct conn *c = conn_at(i);
+    for (unsigned i = channel_busy(); i-- > 0;) {
+        struct conn *c = channel_busy_at(i)->conns;
 
-        if (c && c->slow && c->link.state == LINK_SYN_SENT)
+        if (c && initiator_is_late(c))
             move(c);
     }
 }
@@ -128,42 +126,20 @@ static void review(void) {
     enum guest_choice choice;
     bool takes = false;
 
-    review_again = true;
-    if (reviewing || listener < 0)
+    if (listener < 0)
         return;
     if (loop_stopped()) {
         listening = false;
         loop_watch(listener, 0, on_listener, NULL);
         return;
     }
-    reviewing = true;
-    while (review_again) {
-        review_again = false;
-        move_waiting();
-        do {
-            choice = guest_choose(&ch, false);
-            takes = !paused_until && (choice != GUEST_BUSY || (CONFIG_FEATURE_REJECT && reject_when_busy));
-        } while (takes && client_waits() && accept_one(ch, choice));
-    }
-    reviewing = false;
+    move_waiting();
+    do {
+        choice = guest_choose(&ch, false);
+        takes = !paused_until && (choice != GUEST_BUSY || (CONFIG_FEATURE_REJECT && reject_when_busy));
+    } while (takes && client_waits() && accept_one(ch, choice));
     listening = takes;
     loop_watch(listener, takes ? LOOP_READ : 0, on_listener, NULL);
-}
-
-static void on_changed(struct channel *ch) {
-    if (ch->gone)
-        relay_drop(ch);
-    review();
-}
-
-static void on_lost(struct channel *ch) {
-    proxy_lost(ch);
-    review();
-}
-
-static void on_slow(struct conn *c) {
-    (void)c;
-    review();
 }
 
 static long timer(void) {
@@ -172,7 +148,6 @@ static long timer(void) {
     if (paused_until && left <= 0) {
         paused_until = 0;
         left = -1;
-        review();
     }
     return left;
 }
@@ -205,9 +180,8 @@ static void raise_lo(const struct net_address *a) {
 }
 
 int guest_run(const struct proxy_setup *setup, bool reject) {
-    static const struct conn_role role = {LINK_GUEST, NULL, NULL, NULL, on_changed, on_lost, on_slow};
     static const struct proxy_names names = {
-        CONFIG_GUEST_CHANNELS, "GUEST_CHANNELS", path_of, tell_again, NULL,
+        CONFIG_GUEST_CHANNELS, "GUEST_CHANNELS", path_of, tell_again, NULL, review,
     };
     const struct net_address *service = &setup->service;
 
@@ -221,14 +195,13 @@ int guest_run(const struct proxy_setup *setup, bool reject) {
     raise_lo(service);
     if (CONFIG_FEATURE_ADDR && !net_is_local(service))
         log_msg(LOG_WARN, "listening on %s, which is not a loopback address: others can use this service", service->text);
-    relay_init(&role);
+    relay_init(&initiator);
     proxy_init(&names);
     if (in_sysfs())
         sysfs_start(proxy_name);
     else
         watch_start(setup->directory, false, proxy_name);
     log_msg(LOG_INFO, "listening on %s, channels from %s", service->text, in_sysfs() ? SYSFS_PORTS : setup->directory);
-    review();
     proxy_run(timer);
     if (CONFIG_FEATURE_UNIX && service->sa.any.sa_family == AF_UNIX)
         unlink(service->text);

@@ -207,15 +207,13 @@ bool link_may_explain(const struct link *l) { return link_is_guest(l) || l->offe
 
 bool link_reads_local(const struct link *l) { return l->state == LINK_ESTABLISHED && !l->sent_eof; }
 
-const char *link_prey(const struct link *l) {
-    if (l->state == LINK_IDLE)
-        return "ABD";
-    return l->state == LINK_SYN_SENT ? "CH" : NULL;
+const char *link_prey(const struct link *l) { return l->state == LINK_SYN_SENT ? "CH" : NULL; }
+
+bool link_is_syn(const struct frame *f) {
+    return f->ctrl == FRAME_SYN && !memcmp(f->tokens.host, unknown_token, FRAME_TOKEN);
 }
 
 bool link_concerns(const struct link *l, const struct frame *f) {
-    if (l->state == LINK_IDLE)
-        return f->ctrl == FRAME_SYN && !memcmp(f->tokens.host, unknown_token, FRAME_TOKEN);
     return !memcmp(f->tokens.guest, l->tokens.guest, FRAME_TOKEN) ||
            (f->ctrl == FRAME_RESET && l->first && frame_same(&f->tokens, &refusal));
 }

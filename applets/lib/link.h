@@ -83,6 +83,15 @@ struct link {
 /* The guest's end. All are, in a binary without the host's proxy. */
 static inline bool link_is_guest(const struct link *l) { return !CONFIG_VIOS_PROXY_HOST || l->role == LINK_GUEST; }
 
+/* What the session is at. Answered: (guest) the SYN still waits for its SYNACK. Connecting: (host) to the service. Closing: nothing more
+ * is read from the channel; over: nor from the TCP side; ending: either. */
+static inline bool link_is_open(const struct link *l) { return l->state == LINK_ESTABLISHED; }
+static inline bool link_is_asking(const struct link *l) { return l->state == LINK_SYN_SENT; }
+static inline bool link_is_connecting(const struct link *l) { return l->state == LINK_CONNECTING; }
+static inline bool link_is_closing(const struct link *l) { return l->state == LINK_CLOSING; }
+static inline bool link_is_over(const struct link *l) { return l->state == LINK_OVER; }
+static inline bool link_is_ending(const struct link *l) { return l->state >= LINK_CLOSING; }
+
 /* The reason with which vios-probe ends its connections. */
 #define LINK_PROBE "vios-probe"
 
@@ -114,9 +123,12 @@ bool link_may_explain(const struct link *l);
 bool link_reads_local(const struct link *l);
 
 /* The ctrls to hunt for in this state, or NULL when frames must follow one another; and whether a hunted frame is for this
- * link (its SYN, its SYNACK, a RESET of its SYN), so that its payload is worth waiting for. Guest rule 5, host rule 1. */
+ * link (its SYNACK, a RESET of its SYN), so that its payload is worth waiting for. Guest rule 5. */
 const char *link_prey(const struct link *l);
 bool link_concerns(const struct link *l, const struct frame *f);
+
+/* (host) Whether a header that was hunted in LISTEN begins a session. */
+bool link_is_syn(const struct frame *f);
 
 /* The tokens of the RESET by which a host greets, on attaching (host rule 2); and whether the frame is that, come while this link
  * waits for its SYNACK: the host may be a new one that our SYN has not reached. */

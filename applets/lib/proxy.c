@@ -140,8 +140,8 @@ static void go(const char *name) {
         if (!*ch->name || !within(ch->name, name))
             continue;
         ch->gone = true;
-        if (!relay_check(ch))
-            relay_drop(ch);
+        relay_check(ch);
+        channel_mark(ch);
     }
 }
 
@@ -152,29 +152,45 @@ void proxy_name(const char *name, bool there) {
         go(name);
 }
 
-void proxy_lost(struct channel *ch) {
+/* The channel's name has gone, and it carries nothing: another one may have its place. */
+static void give_up(struct channel *ch) {
     bool all = left_out;
     char name[CHANNEL_NAME];
 
-    if (!ch->gone) {
-        if (!ch->retry)
-            channel_later(ch, loop_now());
-        return;
-    }
     fmt_copy(name, sizeof name, ch->name);
+    channel_close(ch);
     channel_forget(ch);
     left_out = false; /* again() may find that one more name has no room */
     names->again(all ? NULL : name);
 }
 
+/* Something has happened to the channel. */
+static void decide(struct channel *ch) {
+    if (!*ch->name || ch->place)
+        return;
+    if (ch->gone)
+        give_up(ch);
+    else if (ch->fd < 0 && !ch->retry)
+        channel_later(ch, loop_now());
+}
+
+/* What follows from all that has happened since the last wait. */
+static void review(void) {
+    do {
+        channel_review(decide);
+        if (names->review)
+            names->review();
+    } while (channel_is_any_marked());
+}
+
 /* ---- the main loop ---- */
 
 static void log_row(const struct channel *ch) {
-    const struct conn *c = ch->conn;
-    const char *state = c && c->link.state != LINK_IDLE ? link_state_name(&c->link)
-                        : ch->fd < 0                    ? "not open"
-                        : ch->attached                  ? "free"
-                                                        : "no host";
+    const struct conn *c = ch->conns;
+    const char *state = c              ? link_state_name(&c->link)
+                        : ch->fd < 0   ? "not open"
+                        : ch->attached ? "free"
+                                       : "no host";
 
     log_msg(LOG_NOTICE, "%-24s %-11s %-21s %10u %14llu %14llu %7u %s", ch->name, state, c && c->fd >= 0 ? c->client : "-",
             ch->connections, ch->received, ch->sent, ch->resets, *ch->failure ? ch->failure : "-");
@@ -193,7 +209,7 @@ static void log_table(void) {
             continue;
         log_row(ch);
         channels++;
-        busy += ch->conn && ch->conn->link.state != LINK_IDLE;
+        busy += ch->conns != NULL;
         total.connections += ch->connections;
         total.resets += ch->resets;
         total.received += ch->received;
@@ -236,13 +252,15 @@ void proxy_run(long (*timer)(void)) {
 
     say_ready();
     while (!loop_stopped()) {
-        long wait = timer ? timer() : -1; /* first: it may begin what the others then wait for */
+        long wait = timer ? timer() : -1; /* first: it may begin what is then reviewed, or waited for */
         bool resting;
 
+        review();
         wait = sooner(wait, sooner(relay_timeout(), until(channel_retry_at())));
-        resting = wait < 0 && !conn_top();
+        resting = wait < 0 && !channel_busy();
         if (resting && quiet) {
-            conn_rest();
+            channel_trim();
+            conn_trim();
             loop_rest();
         } else if (resting) {
             wait = REST_AFTER;

@@ -55,21 +55,19 @@ bool proxy_glob(const char *name);
 
 /* Where a channel's name comes from and leads to. limit: the most channels that may be used at once. path: what to open, or NULL
  * when it is gone. again: tell of this name, if it is there (NULL: of all names). opened: the channel has just been opened; may be
- * NULL. option: the Kconfig option of the limit, for messages. */
+ * NULL. option: the Kconfig option of the limit, for messages. review: decides anew, before the loop sleeps; may be NULL. */
 struct proxy_names {
     unsigned limit;
     const char *option;
     const char *(*path)(const char *name);
     void (*again)(const char *name);
     void (*opened)(struct channel *ch);
+    void (*review)(void);
 };
 void proxy_init(const struct proxy_names *names); /* from here on a signal ends it cleanly */
 
 /* A watch_fn: opens what comes, gives up what goes. */
 void proxy_name(const char *name, bool there);
-
-/* A conn_role's lost: forgets the channel if its name has gone, else opens it again later. */
-void proxy_lost(struct channel *ch);
 
 /* Says that it is ready (-f, NOTIFY_SOCKET), relays until SIGINT or SIGTERM, ends all connections, and returns. timer: called in
  * each round, may be NULL; it returns the milliseconds until it wants to be called again, or -1. */

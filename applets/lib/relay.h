@@ -1,31 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* relay: moves the bytes of connections between their channel and their TCP side, as link says. It owns all fds of connections.
+/* relay: moves bytes between channels and the TCP sides of their connections: one event in, all that can be done now out.
  *
- *               tx: one frame, being written                rx: [delivered | payload | headers | raw]
- *   TCP side  --> read() behind room for a header --> one write() --> channel
- *   TCP side  <-- write() of the payload <-- headers taken out in place <-- read() until empty or full <-- channel
+ *   TCP side  --> read() behind room for a header --> output: one write() --> channel
+ *   TCP side  <-- write() of the payload <-- input: headers taken out in place <-- read() until empty or full <-- channel
  *
- * An idle channel has no buffers: it borrows a conn while there is something to read, and keeps it if that is a connection. */
+ *   on_channel, on_tcp   something is ready: read it
+ *   relay_pump           receiver (input -> frames -> sessions), TCP sides, sender (frames due -> output), until nothing moves; then
+ *                        gives back what is empty, and tells select() what to wait for
+ *
+ * Nothing here decides what a channel is used for next: it is marked, and reviewed before the loop sleeps. */
 #ifndef VIOS_RELAY_H
 #define VIOS_RELAY_H
 
-#include "conn.h"
+#include "role.h"
 
 /* Once, before all else. */
-void relay_init(const struct conn_role *role);
+void relay_init(const struct role *role);
 
 /* A channel has just been opened: reads what waits, so that it is known whether a host is attached. */
 void relay_start(struct channel *ch);
 
-/* (guest) Carries the client fd over the free, attached channel. since: loop_now() when the client came. */
-void relay_open(struct channel *ch, int fd, const char *client, long long since);
-
-/* (guest) Takes the client away from a connection in SYN_SENT, and gives that up. The client's fd. */
-int relay_take(struct conn *c);
-
-/* (host) The service's fd, connected or (pending) on its way; or why there is none. */
-void relay_connecting(struct conn *c, int fd, bool pending);
-void relay_refused(struct conn *c, const char *why);
+/* After anything has happened to the channel or its connections. */
+void relay_pump(struct channel *ch);
 
 /* Closes a channel whose name has gone, if it carries nothing. */
 void relay_drop(struct channel *ch);

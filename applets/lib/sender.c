@@ -10,17 +10,17 @@
 /* A port takes so many bytes in a write() at most, and takes them whole. */
 enum { PORT_WRITE = 32768 };
 
-_Static_assert(CONFIG_BUFFER_SIZE >= 2 * FRAME_HEADER + CONN_TEXT, "a control frame must fit into a buffer");
+_Static_assert(CONFIG_BUFFER_SIZE >= 2 * FRAME_HEADER + CHANNEL_TEXT, "a control frame must fit into a buffer");
 _Static_assert(CONFIG_BUFFER_SIZE <= 2 * PORT_WRITE, "a buffer must fit into two frames");
 
 /* An answer of at most so many bytes is likely to be followed by the next question. */
 enum { SHORT = 16384 };
 
-/* The most bytes that are sent at once. */
-static size_t most(const struct conn *c) { return link_is_guest(&c->link) ? CONFIG_BUFFER_SIZE : CONN_RX; }
+/* The most bytes that are sent at once: over a port two frames, each a write(); over a socket one frame. */
+static size_t most(const struct channel *ch) { return ch->port ? CONFIG_BUFFER_SIZE : CHANNEL_INPUT; }
 
 static size_t encode(struct conn *c, unsigned char *p, enum frame_ctrl ctrl, const char *text) {
-    size_t n = fmt_length(text, CONN_TEXT);
+    size_t n = fmt_length(text, CHANNEL_TEXT);
     struct frame f = {(unsigned char)ctrl, c->link.tokens, (unsigned)n};
 
     frame_encode(p, &f);
@@ -52,14 +52,14 @@ static size_t encode_data(const struct conn *c, unsigned char *payload, size_t n
     return FRAME_HEADER + n;
 }
 
-/* Reads the TCP side into tx + at: the bytes to send, 0 if there are none. A guest's are two frames if need be, of which a write()
- * takes one, or none: so a proxy that is killed leaves no half of one, which the next one's filler would complete with what nobody
- * has sent. guess: select() has not told of it. Then its end can wait until that is so; an error cannot, since the kernel gives it
- * only once. */
-static size_t read_local(struct conn *c, size_t at, bool guess) {
-    size_t all = most(c), first = link_is_guest(&c->link) && all > PORT_WRITE ? PORT_WRITE : all;
+/* Reads the TCP side into the output, from `at` on: the bytes to send, 0 if there are none. For a port they are two frames if need be,
+ * of which a write() takes one, or none: so a proxy that is killed leaves no half of one, which the next one's filler would complete
+ * with what nobody has sent. guess: select() has not told of it. Then its end can wait until that is so; an error cannot, since the
+ * kernel gives it only once. */
+static size_t read_local(struct conn *c, unsigned char *tx, size_t at, bool guess) {
+    size_t all = most(c->channel), first = c->channel->port && all > PORT_WRITE ? PORT_WRITE : all;
     size_t rest = all > first + FRAME_HEADER ? all - first - FRAME_HEADER : 0;
-    unsigned char *p = c->tx + at + FRAME_HEADER, *q = c->tx + first + FRAME_HEADER;
+    unsigned char *p = tx + at + FRAME_HEADER, *q = tx + first + FRAME_HEADER;
     struct iovec v[2] = {{p, first - FRAME_HEADER - at}, {q, rest}};
     ssize_t got = readv(c->fd, v, 2);
     size_t n = (size_t)got;
@@ -76,11 +76,20 @@ static size_t read_local(struct conn *c, size_t at, bool guess) {
     return encode_data(c, p, v[0].iov_len) + encode_data(c, q, n - v[0].iov_len);
 }
 
-/* The bytes of the next frame in todo, in tx. Filler goes before a SYN, a bufferful at a time (guest rule 3). The client's first
+/* One buffer from the TCP side to the channel: the bytes of it. */
+static size_t carry(struct conn *c, bool guess) {
+    unsigned char *tx = channel_output(c->channel)->bytes;
+    size_t n = read_local(c, tx, 0, guess);
+
+    channel_write(c->channel, tx, n);
+    channel_tidy(c->channel);
+    return n;
+}
+
+/* The bytes of the next frame that is due, in tx. Filler goes before a SYN, a bufferful at a time (guest rule 3). The client's first
  * words, which have waited for the SYNACK, go out with the ACK. */
-static size_t encode_next(struct conn *c) {
-    unsigned due = c->todo & -c->todo;
-    unsigned char *tx = c->tx;
+static size_t encode_next(struct conn *c, unsigned char *tx) {
+    unsigned due = c->due & -c->due;
     size_t n;
 
     if (due == LINK_SEND_SYN && c->filler) {
@@ -89,7 +98,7 @@ static size_t encode_next(struct conn *c) {
         c->filler -= (unsigned)n;
         return n;
     }
-    c->todo -= due;
+    c->due -= due;
     switch (due) {
     case LINK_SEND_SYN:
         n = encode(c, tx, FRAME_RESET, "");
@@ -98,7 +107,7 @@ static size_t encode_next(struct conn *c) {
         return encode(c, tx, FRAME_SYNACK, c->link.eos ? link_capabilities : "");
     case LINK_SEND_ACK:
         n = encode(c, tx, FRAME_ACK, "");
-        return n + (c->fd >= 0 ? read_local(c, n, false) : 0);
+        return n + (c->fd >= 0 ? read_local(c, tx, n, false) : 0);
     case LINK_SEND_EOS:
         return encode(c, tx, FRAME_DATA, "");
     default:
@@ -107,42 +116,52 @@ static size_t encode_next(struct conn *c) {
     }
 }
 
-bool sender_flush(struct conn *c) {
-    struct channel *ch = c->channel;
+/* A connection with a frame that is due. */
+static struct conn *next_due(const struct channel *ch) {
+    struct conn *c = ch->conns;
+
+    while (c && !c->due)
+        c = c->next;
+    return c;
+}
+
+bool sender_is_due(const struct channel *ch) { return next_due(ch); }
+
+bool sender_run(struct channel *ch) {
     size_t owed = ch->owed_bytes;
     bool any = owed > 0;
+    struct conn *c;
 
-    if (!ch->attached)
-        c->todo = 0;
-    while (channel_flush(ch) == CHANNEL_DONE && c->todo) {
+    for (c = ch->conns; c && !ch->attached; c = c->next)
+        c->due = 0;
+    while (channel_flush(ch) == CHANNEL_DONE && (c = next_due(ch)) != NULL) {
+        unsigned char *tx = channel_output(ch)->bytes;
+
         any = true;
-        channel_write(ch, c->tx, encode_next(c));
+        channel_write(ch, tx, encode_next(c, tx));
     }
-    c->moved |= ch->owed_bytes != owed;
+    if (ch->conns)
+        ch->conns->moved |= ch->owed_bytes != owed;
     return any && !ch->owed_bytes;
 }
 
 bool sender_may_read(const struct conn *c) {
     const struct channel *ch = c->channel;
 
-    return link_reads_local(&c->link) && ch->attached && !ch->owed_bytes && !c->todo;
+    return link_reads_local(&c->link) && ch->attached && !ch->owed_bytes && !c->due;
 }
 
 void sender_read(struct conn *c, int turns) {
-    size_t n = most(c);
+    size_t n = most(c->channel);
 
-    for (int i = 0; i < turns && n == most(c) && sender_may_read(c); i++) {
-        n = read_local(c, 0, false);
-        channel_write(c->channel, c->tx, n);
-    }
+    for (int i = 0; i < turns && n == most(c->channel) && sender_may_read(c); i++)
+        n = carry(c, false);
 }
 
 bool sender_guess(struct conn *c, unsigned long long n) {
     size_t length = 0;
 
-    if (link_is_guest(&c->link) && n && n <= SHORT && !c->filled && sender_may_read(c))
-        length = read_local(c, 0, true);
-    if (length)
-        channel_write(c->channel, c->tx, length);
-    return length || c->todo;
+    if (c->channel->port && n && n <= SHORT && !c->channel->in && sender_may_read(c))
+        length = carry(c, true);
+    return length || c->due;
 }

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sender: from a connection to its channel: encodes the frames that are due, and what the TCP side sends. */
+/* sender: from a channel's connections to its output: encodes the frames that are due, and what the TCP sides send. */
 #ifndef VIOS_SENDER_H
 #define VIOS_SENDER_H
 
 #include "conn.h"
 
 /* Writes what is owed and due. True if that was anything, and nothing is owed any more. */
-bool sender_flush(struct conn *c);
+bool sender_run(struct channel *ch);
+
+/* Whether frames without payload are due on the channel. */
+bool sender_is_due(const struct channel *ch);
 
 /* Whether the TCP side may be read now: its bytes have somewhere to go. */
 bool sender_may_read(const struct conn *c);

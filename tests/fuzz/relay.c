@@ -376,11 +376,11 @@ static void clean_up(void) {
             fars[i].there = false;
     tell("", false);
     for (unsigned i = 0; i < channel_count(); i++)
-        if (*channel_at(i)->name && !channel_at(i)->conn) {
+        if (*channel_at(i)->name && !channel_at(i)->place) {
             channel_close(channel_at(i));
             channel_forget(channel_at(i));
         }
-    if (conn_top())
+    if (channel_busy())
         sim_fail("a connection is left");
     for (int fd = SIM_FD; fd < FD_SETSIZE; fd++)
         if (sim_at(fd))

@@ -48,7 +48,7 @@ def parallel(function, items):
 
 
 # The proxies but for their surroundings (watch, sysfs, memory), for which the simulation has its own.
-PARTS = 'agent channel conn crowd debt error file fmt frame guest host link log loop net opt proxy receiver relay sender sys'.split()
+PARTS = 'agent channel conn crowd debt error file fmt frame guest host initiator link log loop net opt pool proxy receiver relay responder role sender sys'.split()
 
 
 class Lib:

@@ -5,8 +5,8 @@
 #include "unit.h"
 
 /* The table of channels: one letter each for what it is, and the turn of its last connection. Upper case: silent last time.
- * f free, b busy, o over but its conn not yet released, d detached, c closed, g gone, - an empty slot. */
-static struct conn busy = {.link = {.state = LINK_ESTABLISHED}}, idle = {.link = {.state = LINK_IDLE}};
+ * f free, b busy, d detached, c closed, g gone, - an empty slot. */
+static struct conn busy = {.link = {.state = LINK_ESTABLISHED}};
 
 static void fill(const char *kinds, const unsigned *used) {
     char name[8];
@@ -23,7 +23,7 @@ static void fill(const char *kinds, const unsigned *used) {
         ch->attached = kind != 'd' && kind != 'c';
         ch->silent = kinds[i] < 'a' && kinds[i] != '-';
         ch->gone = kind == 'g';
-        ch->conn = kind == 'b' ? &busy : kind == 'o' ? &idle : NULL;
+        ch->conns = kind == 'b' ? &busy : NULL;
         ch->used = used[i];
     }
     for (unsigned i = 0; kinds[i]; i++)
@@ -50,7 +50,7 @@ static void choice(void) {
         {"fff", {3, 3, 3}, 0, 0},
         {"Fff", {1, 9, 8}, 2, 2},
         {"FF", {7, 6}, 1, -1},
-        {"bof", {1, 5, 9}, 1, 1},
+        {"bff", {1, 5, 9}, 1, 1},
         {"bFd", {1, 5, 2}, 1, -1},
         {"-bf", {0, 1, 2}, 2, 2},
         {"f-f", {2, 0, 1}, 2, 2},

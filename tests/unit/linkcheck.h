@@ -25,7 +25,7 @@ static inline void linkcheck_state(const struct link *l) {
     LINKCHECK(!(l->sent_eof && l->got_eof) || l->state >= LINK_CLOSING);
     LINKCHECK(!link_reads_local(l) || l->state == LINK_ESTABLISHED);
     LINKCHECK(link_patience(l, false) >= 0 && link_patience(l, true) >= link_patience(l, false));
-    LINKCHECK((l->state == LINK_IDLE || l->state == LINK_SYN_SENT) == (link_prey(l) != NULL));
+    LINKCHECK((l->state == LINK_SYN_SENT) == (link_prey(l) != NULL));
     LINKCHECK(*link_state_name(l));
 }
 

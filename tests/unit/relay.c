@@ -357,16 +357,12 @@ static long long next(void) {
 /* ---- what must hold whenever the program sleeps ---- */
 
 static bool all_busy(void) {
-    unsigned n = 0;
-
-    for (unsigned i = 0; i < conn_top(); i++)
-        n += conn_at(i) != NULL;
-    return n >= CONN_MAX;
+    return channel_busy() >= role->busy;
 }
 
 /* A channel that has something to read, which the program does not watch: is there a reason? */
 static bool may_ignore(const struct channel *ch, const struct sim_file *f) {
-    const struct conn *c = ch->conn;
+    const struct conn *c = ch->conns;
     const struct sim_file *t = c ? sim_at(c->fd) : NULL;
 
     if (!ch->attached || (ch->paused && ch->retry) || (ch->owed_bytes && !sim_writable(f)))
@@ -374,15 +370,17 @@ static bool may_ignore(const struct channel *ch, const struct sim_file *f) {
     if (!c)
         return all_busy();
     if (c->link.state == LINK_CLOSING)
-        return t && (!sim_writable(t) || (c->draining && c->deadline <= sim_now() + 20));
-    return t && c->head < c->tail && !sim_writable(t);
+        return t && (!sim_writable(t) || (c->wait == CONN_DRAIN && c->deadline <= sim_now() + 20));
+    return t && conn_is_stuck(c) && !sim_writable(t);
 }
 
 static void check_channel(const struct channel *ch, const struct sim_file *f) {
-    const struct conn *c = ch->conn;
+    const struct conn *c = ch->conns;
     const struct sim_file *t = c ? sim_at(c->fd) : NULL;
 
-    if (sim_writable(f) && (ch->owed_bytes || (c && c->todo)))
+    if ((ch->out && !ch->owed_bytes) || (ch->in && ch->in->head == ch->in->filled && !ch->in->left))
+        sim_fail("%s: keeps a buffer with nothing in it", ch->name);
+    if (sim_writable(f) && (ch->owed_bytes || (c && c->due)))
         sim_fail("%s: bytes for a channel that would take them, and the program sleeps", ch->name);
     if (!ch->attached && f->attached && sim_writable(f))
         sim_fail("%s: the host has come, and the program sleeps", ch->name);
@@ -390,7 +388,7 @@ static void check_channel(const struct channel *ch, const struct sim_file *f) {
         sim_fail("%s: %u bytes to read in state %s, and the program sleeps", ch->name, f->in.n, c ? link_state_name(&c->link) : "-");
     if (!t || t->pending)
         return;
-    if (c->head < c->tail && sim_writable(t))
+    if (conn_is_stuck(c) && sim_writable(t))
         sim_fail("%s: an app would take bytes, and the program sleeps", ch->name);
     if (sim_readable(t) && link_reads_local(&c->link) && f->attached && !ch->owed_bytes)
         sim_fail("%s: an app has bytes, and the program sleeps", ch->name);
@@ -421,10 +419,12 @@ static void stops(void) {
             sim_fail("%s is there and not open", name_of(i));
     for (unsigned i = 0; i < channel_count(); i++)
         channels += *channel_at(i)->name != '\0';
-    for (unsigned i = 0; i < conn_top(); i++)
-        if (conn_at(i))
-            sim_fail("%s: a connection is left in state %s, todo %#x, owed %zu", conn_at(i)->channel->name,
-                     link_state_name(&conn_at(i)->link), conn_at(i)->todo, conn_at(i)->channel->owed_bytes);
+    for (unsigned i = 0; i < channel_busy(); i++) {
+        const struct channel *ch = channel_busy_at(i);
+
+        sim_fail("%s: busy in state %s, due %#x, owed %zu", ch->name, ch->conns ? link_state_name(&ch->conns->link) : "-",
+                 ch->conns ? ch->conns->due : 0, ch->owed_bytes);
+    }
     if (sim_open_files() != channels + is_guest + 2)
         sim_fail("%u descriptors are open, %u channels", sim_open_files(), channels);
     ends_check(false, false);

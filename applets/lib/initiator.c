@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "initiator.h"
+
+#include "fmt.h"
+#include "loop.h"
+#include "relay.h"
+
+enum { HANDSHAKE = CONFIG_HANDSHAKE_TIMEOUT * 1000 };
+
+static unsigned turn; /* of the last connection */
+
+bool initiator_is_late(const struct conn *c) {
+    return link_is_asking(&c->link) && loop_now() - c->begun >= CONFIG_MOVE_TIMEOUT;
+}
+
+static void await_answer(struct conn *c) {
+    long long end = initiator_is_late(c) ? c->since + HANDSHAKE : c->begun + CONFIG_MOVE_TIMEOUT;
+
+    conn_await(c, CONN_ANSWER, (long)(end - loop_now()));
+}
+
+static void send_syn(struct conn *c, bool first) {
+    unsigned char token[FRAME_TOKEN];
+
+    conn_token(token);
+    conn_apply(c, link_open(&c->link, token, first));
+    await_answer(c);
+}
+
+void initiator_open(struct channel *ch, int fd, const char *client, long long since) {
+    struct conn *c = conn_new(ch, LINK_GUEST);
+
+    c->fd = fd;
+    c->since = since;
+    c->begun = loop_now();
+    fmt_copy(c->client, sizeof c->client, client);
+    c->filler = ch->aligned ? 0 : FRAME_FILLER_BYTES;
+    ch->used = ++turn;
+    ch->connections++;
+    send_syn(c, !ch->silent);
+    relay_pump(ch);
+}
+
+int initiator_take(struct conn *c) {
+    struct channel *ch = c->channel;
+    int fd = c->fd;
+
+    loop_watch(fd, 0, NULL, NULL);
+    c->fd = -1;
+    conn_apply(c, link_event(&c->link, LINK_REFUSED, NULL));
+    relay_pump(ch);
+    return fd;
+}
+
+/* What comes without a connection, or after its RESET, is read to see the host go. */
+static bool hears(const struct channel *ch) {
+    (void)ch;
+    return true;
+}
+
+/* The host that greeted has not answered: its QEMU may have dropped our SYN with the words for the host before. Once more. */
+static void expired(struct conn *c) {
+    if (c->wait == CONN_GREETED) {
+        channel_skip_frame(c->channel);
+        send_syn(c, c->link.first);
+    } else if (c->wait == CONN_ANSWER && loop_now() - c->since < HANDSHAKE) {
+        await_answer(c);
+        channel_mark(c->channel); /* it is late */
+    } else if (c->wait != CONN_DRAIN) {
+        conn_apply(c, link_event(&c->link, LINK_TIMEOUT, NULL));
+    }
+}
+
+static void finished(struct conn *c) {
+    channel_rewind(c->channel);
+    if (!c->link.answered)
+        channel_unanswered(c->channel);
+}
+
+const struct role initiator = {
+    .link = LINK_GUEST,
+    .busy = CONFIG_GUEST_CHANNELS,
+    .hears = hears,
+    .stray = channel_skip_input,
+    .expired = expired,
+    .finished = finished,
+};

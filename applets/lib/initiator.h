@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* initiator: the end of the protocol that sends SYN, for a client. Rules: "guest" in the protocol. */
+#ifndef VIOS_INITIATOR_H
+#define VIOS_INITIATOR_H
+
+#include "role.h"
+
+extern const struct role initiator;
+
+/* Carries the client fd over the free, attached channel. since: loop_now() when the client came. */
+void initiator_open(struct channel *ch, int fd, const char *client, long long since);
+
+/* Takes the client away from a connection whose SYN has no answer yet, and gives that up. The client's fd. */
+int initiator_take(struct conn *c);
+
+/* Whether another channel should have the client: this one's host has not answered for CONFIG_MOVE_TIMEOUT. Guest rule 6. */
+bool initiator_is_late(const struct conn *c);
+
+#endif

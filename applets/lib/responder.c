@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "responder.h"
+
+#include <errno.h>
+
+#include "error.h"
+#include "fmt.h"
+#include "loop.h"
+#include "receiver.h"
+
+/* Milliseconds between two tries to connect to a service that cannot take it yet. */
+enum { CONNECT_AGAIN = 50 };
+
+static const struct net_address *service;
+static unsigned guest_limit;
+
+void responder_init(const struct net_address *s, unsigned limit) {
+    service = s;
+    guest_limit = limit;
+}
+
+void responder_greet(struct channel *ch) {
+    struct frame init = {FRAME_RESET, link_greeting, 0};
+
+    channel_note(ch, &init, "");
+}
+
+/* ---- the service ---- */
+
+static void connected(struct conn *c) {
+    unsigned char token[FRAME_TOKEN];
+
+    c->connecting = false;
+    c->wait = CONN_PROGRESS;
+    conn_token(token);
+    conn_apply(c, link_connected(&c->link, token));
+}
+
+static void refuse(struct conn *c, int reason) {
+    size_t n = fmt_print(c->why, sizeof c->why, "service %s: %s", service->text,
+                         reason == EAGAIN ? "its backlog is full" : error_text(reason));
+
+    fmt_printable(c->why, n); /* of a path anything may be a part */
+    c->connecting = false;
+    conn_apply(c, link_event(&c->link, LINK_REFUSED, c->why));
+}
+
+/* Begins to connect, or tries again. */
+static void connect_service(struct conn *c) {
+    int fd = net_connect(service, &c->connecting);
+
+    if (fd < 0 && errno == EMFILE && loop_close_now())
+        fd = net_connect(service, &c->connecting);
+    c->fd = loop_admit(fd);
+    if (c->fd >= 0 && c->connecting)
+        c->wait = CONN_PROGRESS;
+    else if (c->fd >= 0)
+        connected(c);
+    else if (errno == EAGAIN) /* a unix socket's backlog is full */
+        conn_await(c, CONN_SERVICE, CONNECT_AGAIN);
+    else
+        refuse(c, errno);
+}
+
+static void decided(struct conn *c) {
+    int reason = net_connect_error(c->fd);
+
+    if (reason)
+        refuse(c, reason);
+    else
+        connected(c);
+}
+
+static void expired(struct conn *c) {
+    if (c->wait == CONN_SERVICE && loop_now() - c->begun < CONFIG_CONNECT_TIMEOUT * 1000L)
+        connect_service(c);
+    else if (link_is_connecting(&c->link))
+        refuse(c, c->wait == CONN_SERVICE ? EAGAIN : ETIMEDOUT);
+    else if (c->wait != CONN_DRAIN)
+        conn_apply(c, link_event(&c->link, LINK_TIMEOUT, NULL));
+}
+
+/* ---- LISTEN ---- */
+
+/* Why this channel's guest may not have one more connection, or NULL. */
+static const char *refusal(const struct channel *ch) {
+    static char why[64];
+
+    if (channel_is_excess(ch))
+        return "all connections are in use (HOST_CONNECTIONS)";
+    if (!CONFIG_FEATURE_GUEST_LIMIT || !guest_limit || channel_busy_beside(ch, channel_guest(ch->name)) < guest_limit)
+        return NULL;
+    fmt_print(why, sizeof why, "limit of %u connections for this guest", guest_limit);
+    return why;
+}
+
+/* A DATA or ACK for a connection that this process never had: once for each token pair, a RESET. Host rule 1. A guest that makes up
+ * token pairs gets one answer for each read. */
+static void answer_stale(struct channel *ch, struct frame *f) {
+    if (f->ctrl == FRAME_SYN || ch->answered || frame_same(&f->tokens, &ch->stale))
+        return;
+    ch->answered = true;
+    ch->stale = f->tokens;
+    f->ctrl = FRAME_RESET;
+    ch->resets++;
+    channel_note(ch, f, "");
+}
+
+/* A SYN counts as junk, until its ACK has come; and as the one connect of this turn. */
+static void charge(struct channel *ch) {
+    ch->spent = ch->charged = true;
+    ch->junk.owed += CHANNEL_SYN;
+}
+
+static void forgive(struct channel *ch) {
+    ch->charged = false;
+    ch->junk.owed -= CHANNEL_SYN < ch->junk.owed ? CHANNEL_SYN : ch->junk.owed;
+}
+
+/* This SYN gets no connection: its payload is not waited for. */
+static void refuse_syn(struct channel *ch, struct frame *f, const char *why) {
+    frame_skip(&ch->decoder);
+    charge(ch);
+    f->ctrl = FRAME_RESET;
+    ch->resets++;
+    channel_ended(ch, NULL, "-", "refused", why);
+    channel_note(ch, f, CONFIG_FEATURE_REASON && f->length ? why : "");
+}
+
+/* The SYN in the input is complete: it gets a connection. */
+static void accept_syn(struct channel *ch) {
+    struct input *in = ch->in;
+    struct conn *c;
+
+    if (in->frame.ctrl != FRAME_SYN)
+        return;
+    c = conn_new(ch, LINK_HOST);
+    fmt_copy(c->client, sizeof c->client, service->text);
+    c->begun = loop_now();
+    ch->connections++;
+    charge(ch);
+    conn_apply(c, link_frame(&c->link, &in->frame, in->text, in->text_bytes));
+    connect_service(c);
+}
+
+static void hunt(struct channel *ch) {
+    struct input *in = ch->in;
+    const char *why;
+    struct frame f;
+    size_t used;
+    enum frame_event event = frame_hunt(&ch->decoder, in->bytes + in->raw, in->filled - in->raw, &used, &f, "ABD");
+
+    in->raw += (unsigned)used;
+    if (event != FRAME_BEGIN)
+        return;
+    if (!link_is_syn(&f)) {
+        frame_reject(&ch->decoder);
+        answer_stale(ch, &f);
+        return;
+    }
+    why = refusal(ch);
+    if (why)
+        refuse_syn(ch, &f, why);
+    else if (receiver_begin(ch, &f))
+        accept_syn(ch);
+}
+
+/* A storm of SYNs gets one connect a turn; and what is owed goes first. */
+static bool hears(const struct channel *ch) { return !ch->conns && !ch->spent && !ch->owed_bytes; }
+
+static void stray(struct channel *ch) {
+    if (!ch->in->left)
+        hunt(ch);
+    else if (receiver_collect(ch->in))
+        accept_syn(ch);
+}
+
+static void came(struct channel *ch, size_t n) {
+    if (!ch->conns)
+        channel_idle_bytes(ch, n, loop_now());
+    ch->spent = ch->answered = false;
+}
+
+/* What waits of a guest that is refused, and does not read, is dropped: others may need its place. */
+static void pumped(struct channel *ch) {
+    if (channel_is_excess(ch) || (!ch->conns && ch->owed_bytes && refusal(ch)))
+        channel_skip_input(ch);
+    if (ch->charged && ch->conns && link_is_open(&ch->conns->link))
+        forgive(ch);
+    channel_hush(ch);
+}
+
+const struct role responder = {
+    .link = LINK_HOST,
+    .busy = CONFIG_HOST_CONNECTIONS,
+    .hears = hears,
+    .stray = stray,
+    .connected = decided,
+    .expired = expired,
+    .came = came,
+    .pumped = pumped,
+};

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* responder: the end of the protocol that waits for a SYN, and connects to a service. Rules: "host" in the protocol. */
+#ifndef VIOS_RESPONDER_H
+#define VIOS_RESPONDER_H
+
+#include "net.h"
+#include "role.h"
+
+extern const struct role responder;
+
+/* Before all else. limit: the most connections of one guest at once; 0: no limit. */
+void responder_init(const struct net_address *service, unsigned limit);
+
+/* The channel has just been opened. Host rule 2. */
+void responder_greet(struct channel *ch);
+
+#endif
