@@ -178,8 +178,14 @@ demo:
 
 bench:
 	BUILD=$(O) tests/deps demo
-	$(MAKE) all
+	$(MAKE) all $(O)/tests/hunt
 	BUILD=$(O) tests/bench/run
+	$(O)/tests/hunt
+
+# Of the objects of the binary.
+$(O)/tests/hunt: tests/bench/hunt.c $(filter $(O)/obj/applets/lib/%,$(OBJECTS))
+	@mkdir -p $(@D)
+	$(Q)$(COMPILE) -O2 $(VIOS_LDFLAGS) $(LDFLAGS) -o $@ $^
 
 cost:
 	applets/config/cost $(O)/cost

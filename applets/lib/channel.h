@@ -66,13 +66,14 @@ struct output {
  * conns: the connections that it carries. in, out: what has come, and what goes; NULL: nothing. place: one more than its index among
  * the busy channels, 0: it is idle. deadline: when it is looked at, if nothing happens, in milliseconds of loop_now(); 0: never.
  * marked, next_marked: it is to be reviewed.
- * (host) stale: the tokens that were last answered by a RESET in LISTEN; answered: in this turn. spent: a connect was made in this
+ * (host) stale: the tokens that were last answered by a RESET in LISTEN; looks: at stale headers, in this turn. spent: a connect was made in this
  * turn; charged: and counts as junk, until the guest's ACK has come. junk: bytes without a connection, which are forgiven in time; paused: too many, it is not read until retry.
  * visited: (host) QEMU has had a client in advance, see channel_open(). inode: (host) of the socket that is open.
  * used: the turn of its last connection, for least recently used. silent: the last SYN was not answered. */
 struct channel {
     int fd;
-    bool port, attached, aligned, broken, gone, silent, answered, complained, paused, visited, spent, charged, marked;
+    bool port, attached, aligned, broken, gone, silent, complained, paused, visited, spent, charged, marked;
+    unsigned char looks;
     struct conn *conns;
     struct input *in;
     struct output *out;

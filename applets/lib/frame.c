@@ -5,6 +5,7 @@
 #include <string.h>
 
 static const unsigned char magic[3] = {'V', 'S', '1'};
+const unsigned char frame_unknown[FRAME_TOKEN] = {'?', '?', '?', '?'};
 
 void frame_encode(unsigned char out[FRAME_HEADER], const struct frame *f) {
     memcpy(out, magic, sizeof magic);
@@ -52,48 +53,59 @@ static bool is_one_of(unsigned char c, const char *set) {
     return *set;
 }
 
-/* Whether the bytes so far can begin a wanted header. */
-static int promising(const struct frame_decoder *d, const char *ctrls) {
-    unsigned n = d->have;
-
-    if (memcmp(d->head, magic, n < sizeof magic ? n : sizeof magic) != 0)
-        return 0;
-    return n <= sizeof magic || is_one_of(d->head[3], ctrls);
+/* Whether the n bytes at p are a wanted header, or may become one. (Only hosts get SYNs.) */
+static bool is_wanted(const unsigned char *p, size_t n, const char *ctrls) {
+    for (size_t i = 0; i < sizeof magic && i < n; i++)
+        if (p[i] != magic[i])
+            return false;
+    if (n > sizeof magic && !is_one_of(p[3], ctrls))
+        return false;
+    return !CONFIG_VIOS_PROXY_HOST || n < FRAME_HEADER || p[3] != FRAME_SYN || !memcmp(p + 8, frame_unknown, FRAME_TOKEN);
 }
 
-/* The first place from at on where a wanted header, or the beginning of one, stands in the n bytes at p; n: nowhere. Junk made to
+/* The first place in the n bytes at p where a wanted header begins, or as much of one as is there; n:
+ * nowhere. The byte where the magic would end says how far the next place is: so junk that is made to
  * look like headers costs no more than other junk. */
-static size_t skip_junk(const unsigned char *p, size_t at, size_t n, const char *ctrls) {
-    for (; at + sizeof magic < n; at++)
-        if (p[at] == magic[0] && p[at + 1] == magic[1] && p[at + 2] == magic[2] && is_one_of(p[at + 3], ctrls))
-            return at;
-    while (at < n && p[at] != magic[0])
-        at++;
+static size_t skip_junk(const unsigned char *p, size_t n, const char *ctrls) {
+    size_t at = 0;
+
+    while (at < n && !is_wanted(p + at, n - at, ctrls))
+        if (n - at < sizeof magic || p[at + 2] == magic[1])
+            at++;
+        else
+            at += p[at + 2] == magic[0] ? 2 : sizeof magic;
     return at;
 }
 
-/* Drops bytes from the front until the rest is promising (or empty). */
-static void refit(struct frame_decoder *d, const char *ctrls) {
-    while (d->have && !promising(d, ctrls))
-        memmove(d->head, d->head + 1, --d->have);
+/* d holds the first wanted header in the n bytes at p, or as much of it as is there. */
+static enum frame_event hold(struct frame_decoder *d, const unsigned char *p, size_t n, size_t *used, struct frame *f,
+                             const char *ctrls) {
+    size_t at = skip_junk(p, n, ctrls), have = n - at < FRAME_HEADER ? n - at : FRAME_HEADER;
+
+    memcpy(d->head, p + at, have);
+    d->have = (unsigned char)have;
+    *used = at + have;
+    return have == FRAME_HEADER ? begin(d, f) : FRAME_MORE;
 }
 
+/* A header that begins in what d holds is complete within the next 13 bytes. If none is, the hunt goes on
+ * in bulk at the first of these. */
 enum frame_event frame_hunt(struct frame_decoder *d, const unsigned char *p, size_t n, size_t *used, struct frame *f,
                             const char *ctrls) {
-    *used = 0;
+    unsigned char both[2 * (FRAME_HEADER - 1)];
+    size_t had = d->have, more = n < FRAME_HEADER - 1 ? n : FRAME_HEADER - 1;
+    enum frame_event event;
+
     d->left = 0;
-    refit(d, ctrls);
-    while (*used < n) {
-        if (!d->have)
-            *used = skip_junk(p, *used, n, ctrls);
-        if (*used == n)
-            break;
-        d->head[d->have++] = p[(*used)++];
-        refit(d, ctrls);
-        if (d->have == FRAME_HEADER)
-            return begin(d, f);
+    if (had) {
+        memcpy(both, d->head, had);
+        memcpy(both + had, p, more);
+        event = hold(d, both, had + more, used, f, ctrls);
+        *used -= had;
+        if (event == FRAME_BEGIN || more == n)
+            return event;
     }
-    return FRAME_MORE;
+    return hold(d, p, n, used, f, ctrls);
 }
 
 void frame_skip(struct frame_decoder *d) { d->left = 0; }

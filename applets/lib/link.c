@@ -6,7 +6,6 @@
 enum { EOS_LETTER = 'E', CAPABILITIES_MAX = 16 };
 enum { LINGER = CONFIG_LINGER_TIMEOUT ? CONFIG_LINGER_TIMEOUT : 1 };
 
-static const unsigned char unknown_token[FRAME_TOKEN] = {'?', '?', '?', '?'};
 static const struct frame_tokens refusal = {{'R', 'R', 'R', 'R'}, {'R', 'R', 'R', 'R'}};
 
 const struct frame_tokens link_greeting = {{'I', 'N', 'I', 'T'}, {'I', 'N', 'I', 'T'}};
@@ -49,14 +48,14 @@ unsigned link_open(struct link *l, const unsigned char guest_token[FRAME_TOKEN],
     *l = (struct link){.role = LINK_GUEST, .state = LINK_SYN_SENT, .first = first};
     l->offered = *link_capabilities;
     memcpy(l->tokens.guest, guest_token, FRAME_TOKEN);
-    memcpy(l->tokens.host, unknown_token, FRAME_TOKEN);
+    memcpy(l->tokens.host, frame_unknown, FRAME_TOKEN);
     return LINK_SEND_SYN;
 }
 
 static unsigned got_syn(struct link *l, const struct frame *f, const char *text, unsigned n) {
     *l = (struct link){.role = LINK_HOST, .state = LINK_CONNECTING, .offered = n > 0, .eos = offers_eos(text, n)};
     l->tokens = f->tokens;
-    memcpy(l->tokens.host, unknown_token, FRAME_TOKEN);
+    memcpy(l->tokens.host, frame_unknown, FRAME_TOKEN);
     return LINK_CONNECT;
 }
 
@@ -208,10 +207,6 @@ bool link_may_explain(const struct link *l) { return link_is_guest(l) || l->offe
 bool link_reads_local(const struct link *l) { return l->state == LINK_ESTABLISHED && !l->sent_eof; }
 
 const char *link_prey(const struct link *l) { return l->state == LINK_SYN_SENT ? "CH" : NULL; }
-
-bool link_is_syn(const struct frame *f) {
-    return f->ctrl == FRAME_SYN && !memcmp(f->tokens.host, unknown_token, FRAME_TOKEN);
-}
 
 bool link_concerns(const struct link *l, const struct frame *f) {
     return !memcmp(f->tokens.guest, l->tokens.guest, FRAME_TOKEN) ||

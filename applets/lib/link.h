@@ -127,9 +127,6 @@ bool link_reads_local(const struct link *l);
 const char *link_prey(const struct link *l);
 bool link_concerns(const struct link *l, const struct frame *f);
 
-/* (host) Whether a header that was hunted in LISTEN begins a session. */
-bool link_is_syn(const struct frame *f);
-
 /* The tokens of the RESET by which a host greets, on attaching (host rule 2); and whether the frame is that, come while this link
  * waits for its SYNACK: the host may be a new one that our SYN has not reached. */
 extern const struct frame_tokens link_greeting;

@@ -59,6 +59,8 @@ static void add_frame(const char *ctrls) {
         f.tokens.guest[0] = '!';
     if (!unit_random(4))
         memcpy(f.tokens.host, "VS1", 3);
+    else if (unit_random(3))
+        memcpy(f.tokens.host, "????", 4);
     frame_encode(head, &f);
     for (unsigned i = 0; i < f.length; i++)
         payload[i] = (unsigned char)"VS1ACDH\0"[unit_random(8)];
@@ -67,7 +69,7 @@ static void add_frame(const char *ctrls) {
 }
 
 static void make_stream(size_t size) {
-    static const char *const junk[] = {"V", "VS", "VVS", "VSVS1", "VVSVS1", "VS1", "VS1Z", "VS2A", "VS1VS1A", "\0\0", "11111", "S1A"};
+    static const char *const junk[] = {"V", "VS", "VVS", "VSVS1", "VVSVS1", "VS1", "VS1Z", "VS2A", "VS1VS1A", "\0\0", "11111", "S1A", "VS1D", "????"};
 
     for (stream_bytes = 0; stream_bytes < size;) {
         const char *text = junk[unit_random(sizeof junk / sizeof *junk)];
@@ -109,9 +111,60 @@ static void same_events(bool hunting, unsigned (*piece)(size_t left)) {
     free(pieces.text);
 }
 
+/* Whether a header that is hunted for begins at p. */
+static bool is_wanted(const unsigned char *p, const char *ctrls) {
+    return !memcmp(p, "VS1", 3) && p[3] && strchr(ctrls, p[3]) && (p[3] != FRAME_SYN || !memcmp(p + 8, "????", 4));
+}
+
+/* The event of the header at p, and of what is there of its payload; the bytes that it takes. */
+static size_t expect_frame(struct events *e, const unsigned char *p, size_t n) {
+    size_t length = (size_t)p[12] << 8 | p[13];
+
+    events_add(e, 'B', p + 3, 11);
+    for (size_t i = FRAME_HEADER; i < n && i < FRAME_HEADER + length; i++)
+        events_add(e, 'P', p + i, 1);
+    return FRAME_HEADER + length;
+}
+
+/* What the stream says, place by place: as events_feed(), from the description of the decoder and not from its code. */
+static struct events reference(bool hunting) {
+    struct events e = {malloc(EVENTS_MAX), 0};
+
+    for (size_t at = 0; at < stream_bytes;) {
+        const unsigned char *p = stream + at;
+        size_t n = stream_bytes - at;
+
+        if (!hunting && memcmp(p, "VS1", n < 3 ? n : 3)) {
+            events_add(&e, 'X', "", 0);
+            hunting = true;
+        } else if (n < FRAME_HEADER) {
+            break;
+        } else if (hunting && !is_wanted(p, "ACDH")) {
+            at++;
+        } else if (hunting && p[4] == '!') {
+            events_add(&e, 'B', p + 3, 11);
+            at++;
+        } else {
+            hunting = false;
+            at += expect_frame(&e, p, n);
+        }
+    }
+    return e;
+}
+
+static void as_the_reference(bool hunting, unsigned (*piece)(size_t left)) {
+    struct events wanted = reference(hunting), got = listen_to(hunting, piece);
+
+    EQUAL(got.n, wanted.n);
+    CHECK(!memcmp(got.text, wanted.text, wanted.n));
+    free(wanted.text);
+    free(got.text);
+}
+
 static void any_chunking(void) {
     for (int i = 0; i < 300; i++) {
         make_stream(1 + unit_random(3000));
+        as_the_reference(i & 1, all_of);
         same_events(i & 1, one_of);
         same_events(i & 1, some_of);
     }
@@ -130,6 +183,35 @@ static void split_at_every_offset(void) {
     }
 }
 
+/* Bytes of which headers are made, so that one begins in another. */
+static void make_dense_stream(size_t size) {
+    static const char *const parts[] = {"V", "S", "1", "VS1", "VS1A", "VS1D", "VS1H", "!", "????", "VS1D!ab", "VS1Aabcd????", "\0\0", "\0\1"};
+
+    for (stream_bytes = 0; stream_bytes < size;) {
+        const char *part = parts[unit_random(sizeof parts / sizeof *parts)];
+
+        add(part, *part ? strlen(part) : 2);
+    }
+    stream_bytes = size;
+}
+
+static size_t cuts[2];
+static unsigned at_cuts(size_t left) {
+    size_t at = stream_bytes - left;
+
+    return (unsigned)((at < cuts[0] ? cuts[0] : at < cuts[1] ? cuts[1] : stream_bytes) - at);
+}
+
+static void hunts_the_same_with_any_two_cuts(void) {
+    for (int i = 0; i < 40; i++) {
+        make_dense_stream(1 + unit_random(50));
+        as_the_reference(true, one_of);
+        for (cuts[0] = 0; cuts[0] < stream_bytes; cuts[0]++)
+            for (cuts[1] = cuts[0]; cuts[1] < stream_bytes; cuts[1]++)
+                as_the_reference(i % 4, at_cuts);
+    }
+}
+
 /* The hunt against the plainest search there is. */
 static void hunt_finds_what_is_planted(void) {
     for (int i = 0; i < 3000; i++) {
@@ -138,8 +220,7 @@ static void hunt_finds_what_is_planted(void) {
         struct frame f;
 
         make_stream(1 + unit_random(400));
-        while (wanted + FRAME_HEADER <= stream_bytes &&
-               (memcmp(stream + wanted, "VS1", 3) || !stream[wanted + 3] || !strchr("AH", stream[wanted + 3])))
+        while (wanted + FRAME_HEADER <= stream_bytes && !is_wanted(stream + wanted, "AH"))
             wanted++;
         if (frame_hunt(&d, stream, stream_bytes, &used, &f, "AH") == FRAME_BEGIN)
             at = used - FRAME_HEADER;
@@ -247,6 +328,7 @@ static const struct unit_case cases[] = {
     {"round-trip", round_trip},
     {"any-chunking", any_chunking},
     {"split-at-every-offset", split_at_every_offset},
+    {"hunts-the-same-with-any-two-cuts", hunts_the_same_with_any_two_cuts},
     {"hunt-finds-what-is-planted", hunt_finds_what_is_planted},
     {"hunt-sees-overlapping-beginnings", hunt_sees_overlapping_beginnings},
     {"feed-then-bad-then-hunt", feed_then_bad_then_hunt},
