@@ -137,17 +137,20 @@ $(O)/vios: $(O)/vios_unstripped
 # ---- installation ----
 
 PAGES = $(wildcard applets/vios.1 $(APPLETS:%=applets/%.1))
+PROTOCOL = applets/vios-protocol.7
 
 install: all
-	umask 022 && $(INSTALL) -d '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(MANDIR)/man1'
+	umask 022 && $(INSTALL) -d '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(MANDIR)/man1' '$(DESTDIR)$(MANDIR)/man7'
 	$(INSTALL) -m 755 $(O)/vios '$(DESTDIR)$(BINDIR)/vios'
 	for applet in $(APPLETS); do ln -sf vios '$(DESTDIR)$(BINDIR)'/$$applet || exit; done
 	$(INSTALL) -m 644 $(PAGES) '$(DESTDIR)$(MANDIR)/man1'
+	$(INSTALL) -m 644 $(PROTOCOL) '$(DESTDIR)$(MANDIR)/man7'
 
 # Those too that were on when it was installed.
 EVERY_APPLET = $(patsubst applets/%.c,%,$(wildcard applets/vios-*.c))
 uninstall:
-	rm -f $(foreach a,vios $(EVERY_APPLET),'$(DESTDIR)$(BINDIR)/$(a)' '$(DESTDIR)$(MANDIR)/man1/$(a).1')
+	rm -f $(foreach a,vios $(EVERY_APPLET),'$(DESTDIR)$(BINDIR)/$(a)' '$(DESTDIR)$(MANDIR)/man1/$(a).1') \
+		'$(DESTDIR)$(MANDIR)/man7/$(notdir $(PROTOCOL))'
 
 include applets/initramfs/initramfs.mk
 
