@@ -22,7 +22,7 @@
 #include "watch.h"
 
 /* A port's read() takes one buffer of the ring at most; but its readv() does that for each segment, as long as the one before was
- * filled. */
+ * filled. vios-protocol(7), port fact 2. */
 enum { PORT_READ = 4096, SEGMENTS = CONFIG_BUFFER_SIZE / PORT_READ + 1 };
 /* Bytes that may come without a connection: at once (the filler of two connections), and in a millisecond. The original's guest
  * sends 3 MB/s of filler at most. */
@@ -278,7 +278,7 @@ void channel_ended(struct channel *ch, struct log_limit *limit, const char *clie
 }
 
 static int failed(struct channel *ch, const char *what, long long now) {
-    bool console = ch->port && errno == ENXIO; /* will never be a channel */
+    bool console = ch->port && errno == ENXIO; /* never a channel: vios-protocol(7), port fact 1 */
     /* QEMU has made the socket, and listens in a moment; or the name of a port that has gone will go in a moment */
     bool passing = !ch->failures++ && (errno == ECONNREFUSED || errno == EAGAIN || errno == ENOENT);
     struct log_limit once = {0}, *limit;
@@ -378,7 +378,8 @@ static int open_endpoint(struct channel *ch, const char *path) {
 int channel_open(struct channel *ch, const char *path, long long now) {
     int fd = open_endpoint(ch, path);
 
-    /* QEMU, when a client goes that had not read all, may stop reading the guest's port for good (7.2 now and then, 10.0 always): the
+    /* vios-protocol(7), socket facts 6 and 7.
+     * QEMU, when a client goes that had not read all, may stop reading the guest's port for good (7.2 now and then, 10.0 always): the
      * next client hears nothing, but its going mends that. So there is one before us.
      * And QEMU keeps 32 pieces of news, of attaching and of going, until a guest has read them, and drops others. A guest with few
      * channels can be told of all at once, even after a host that has just died. Of one with many we make ourselves heard a little
@@ -456,7 +457,8 @@ static ssize_t read_buffers(int fd, unsigned char *p, size_t n) {
     return readv(fd, v, segments);
 }
 
-/* A host that is replaced while bytes of the old one are still unread looks attached all the time, and its INIT would be taken for
+/* vios-protocol(7), port fact 7.
+ * A host that is replaced while bytes of the old one are still unread looks attached all the time, and its INIT would be taken for
  * payload of the frame that was cut off. But no buffer of a port joins what came before a host's attaching with what came after:
  * so this is a new host's greeting, in whatever frame it stands. (A service that sends these very bytes in this way ends its own
  * connection.) Where in n bytes, of which each PORT_READ are a buffer, one begins with it; n: nowhere. */

@@ -132,7 +132,7 @@ void channel_skip_input(struct channel *ch);
 void channel_skip_frame(struct channel *ch);
 void channel_rewind(struct channel *ch);
 
-/* The last SYN has been answered, or not. Guest rules 1 and 6. */
+/* The last SYN has been answered, or not. vios-protocol(7), guest rules 1 and 6. */
 void channel_answered(struct channel *ch);
 void channel_unanswered(struct channel *ch);
 
@@ -199,7 +199,8 @@ void channel_idle_bytes(struct channel *ch, size_t n, long long now);
 /* Closes the fd; whatever is owed is dropped. */
 void channel_close(struct channel *ch);
 
-/* The port's host is absent; it has come (back), so the old byte stream is gone. Guest rule 4. */
+/* The port's host is absent; it has come (back), so the old byte stream is gone.
+ * vios-protocol(7), guest rule 4. */
 void channel_detached(struct channel *ch);
 void channel_attached(struct channel *ch);
 

@@ -26,7 +26,8 @@ unsigned long long file_inode(const char *path, bool follow);
 /* The name of a character device in sysfs, such as "vport1p1", in a static buffer; "" if sysfs does not tell. */
 const char *file_device(unsigned major, unsigned minor);
 
-/* Whether the character device at path is a virtio-serial port; also if sysfs does not tell. */
+/* Whether the character device at path is a virtio-serial port; also if sysfs does not tell.
+ * vios-protocol(7), port fact 11. */
 bool file_is_port(const char *path);
 
 /* Whether both paths, symbolic links not followed, are there and are links to one file. */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* frame: the codec of protocol version 1, bytes <-> events. It knows no fd, clock or log; payload is handed on as a span of
- * the caller's buffer and never assembled.
+/* frame: the codec of protocol version 1 (vios-protocol(7), FRAMES), bytes <-> events. It knows no
+ * fd, clock or log; payload is handed on as a span of the caller's buffer and never assembled.
  *
- * Two ways of reading. frame_feed() is for a connection: the next byte must begin a header. frame_hunt() is for LISTEN and
- * SYN_SENT: it skips whatever is not a wanted header. Both use the same decoder, so one may follow the other at any byte. */
+ * Two ways of reading. frame_feed() is for a connection: the next byte must begin a header.
+ * frame_hunt() is for LISTEN and SYN_SENT: it skips whatever is not a wanted header. Both use
+ * the same decoder, so one may follow the other at any byte. */
 #ifndef VIOS_FRAME_H
 #define VIOS_FRAME_H
 
@@ -11,7 +12,8 @@
 
 enum { FRAME_HEADER = 14, FRAME_TOKEN = 4, FRAME_PAYLOAD_MAX = 65535 };
 
-/* Filler that pushes a peer out of any half-received frame (protocol.md, guest rule 3), and how much of it does. */
+/* Filler that pushes a peer out of any half-received frame (vios-protocol(7), guest rule 3), and
+ * how much of it does. */
 enum { FRAME_FILLER = '1', FRAME_FILLER_BYTES = FRAME_PAYLOAD_MAX + FRAME_HEADER - 1 };
 
 enum frame_ctrl {

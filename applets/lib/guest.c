@@ -90,7 +90,8 @@ static bool accept_one(struct channel *ch, enum guest_choice choice) {
     return true;
 }
 
-/* A client on a silent channel goes to another one that is free, if that has not been silent too. Guest rule 6. */
+/* A client on a silent channel goes to another one that is free, if that has not been silent too.
+ * vios-protocol(7), guest rule 6. */
 static void move(struct conn *c) {
     struct channel *other;
     char client[CONN_CLIENT];
@@ -167,6 +168,7 @@ static void tell_again(const char *name) {
 
 /* ---- the applet ---- */
 
+/* vios-protocol(7), port fact 12. */
 static void raise_lo(const struct net_address *a) {
     int result;
 

@@ -58,7 +58,8 @@ static bool hears(const struct channel *ch) {
     return true;
 }
 
-/* The host that greeted has not answered: its QEMU may have dropped our SYN with the words for the host before. Once more. */
+/* The host that greeted has not answered: its QEMU may have dropped our SYN with the words for the host before. Once more.
+ * vios-protocol(7), guest rule 5. */
 static void expired(struct conn *c) {
     if (c->wait == CONN_GREETED) {
         channel_skip_frame(c->channel);

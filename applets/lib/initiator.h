@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* initiator: the end of the protocol that sends SYN, for a client. Rules: "guest" in the protocol. */
+/* initiator: the end of the protocol that sends SYN, for a client. vios-protocol(7), the guest's rules. */
 #ifndef VIOS_INITIATOR_H
 #define VIOS_INITIATOR_H
 
@@ -13,7 +13,8 @@ void initiator_open(struct channel *ch, int fd, const char *client, long long si
 /* Takes the client away from a connection whose SYN has no answer yet, and gives that up. The client's fd. */
 int initiator_take(struct conn *c);
 
-/* Whether another channel should have the client: this one's host has not answered for CONFIG_MOVE_TIMEOUT. Guest rule 6. */
+/* Whether another channel should have the client: this one's host has not answered for CONFIG_MOVE_TIMEOUT.
+ * vios-protocol(7), guest rule 6. */
 bool initiator_is_late(const struct conn *c);
 
 #endif

@@ -51,7 +51,8 @@ enum link_event {
     LINK_STOP,        /* this program ends */
 };
 
-/* A set of these, to be done in this order: frames first. */
+/* A set of these, to be done in this order: frames first. A RESET stays due until it is written,
+ * and what was received is delivered before a close. vios-protocol(7), common rules 2 and 3. */
 enum link_action {
     LINK_SEND_SYN = 1,     /* RESET + SYN, with filler before if the channel is not aligned */
     LINK_SEND_SYNACK = 2,  /* with the accepted capabilities as payload if the peer offered any */
@@ -95,15 +96,16 @@ static inline bool link_is_ending(const struct link *l) { return l->state >= LIN
 /* The reason with which vios-probe ends its connections. */
 #define LINK_PROBE "vios-probe"
 
-/* The capabilities that we know, as a SYN's payload. */
+/* The capabilities that we know, as a SYN's payload. vios-protocol(7), extension rule 2. */
 extern const char *const link_capabilities;
 
 /* (guest) A client waits: IDLE -> SYN_SENT. guest_token: 4 bytes of 33..126, new for each call. Returns actions. */
 unsigned link_open(struct link *l, const unsigned char guest_token[FRAME_TOKEN], bool first);
 
-/* A frame from the peer. text, n: the whole payload of a SYN, SYNACK or RESET (as much of it as the caller keeps); the payload
- * of DATA is not needed. A RESET, and a frame that was hunted, is given when its payload is complete; the others at the
- * header. Returns actions. protocol.md, "What the original does with a frame" and "Our rules". */
+/* A frame from the peer. text, n: the whole payload of a SYN, SYNACK or RESET (as much of it as
+ * the caller keeps); the payload of DATA is not needed. A RESET, and a frame that was hunted, is
+ * given when its payload is complete; the others at the header. Returns actions.
+ * vios-protocol(7), THE PROGRAMS OF 2011, host rule 5, extension rule 3. */
 unsigned link_frame(struct link *l, const struct frame *f, const char *text, unsigned n);
 
 /* (host) The service has answered: CONNECTING -> SYN_RCVD. host_token: as guest_token above. Returns actions. */
@@ -112,23 +114,25 @@ unsigned link_connected(struct link *l, const unsigned char host_token[FRAME_TOK
 /* Any other event. why: the reason to give for REFUSED, LOCAL_ERROR, STOP, or NULL. Returns actions. */
 unsigned link_event(struct link *l, enum link_event event, const char *why);
 
-/* Milliseconds of quiet (no byte moved, no state changed) after which LINK_TIMEOUT is due; 0: none. stuck: bytes wait for the
- * TCP side to take them. */
+/* Milliseconds of quiet (no byte moved, no state changed) after which LINK_TIMEOUT is due; 0:
+ * none. stuck: bytes wait for the TCP side to take them. vios-protocol(7), extension rule 4. */
 long link_patience(const struct link *l, bool stuck);
 
-/* Whether the peer may have payload on its RESET (a guest that offered nothing may be the original). */
+/* Whether the peer may have payload on its RESET (a guest that offered nothing may be the
+ * original). vios-protocol(7), extension rules 1 and 2. */
 bool link_may_explain(const struct link *l);
 
 /* Whether the TCP side is to be read: its bytes have somewhere to go. */
 bool link_reads_local(const struct link *l);
 
 /* The ctrls to hunt for in this state, or NULL when frames must follow one another; and whether a hunted frame is for this
- * link (its SYNACK, a RESET of its SYN), so that its payload is worth waiting for. Guest rule 5. */
+ * link (its SYNACK, a RESET of its SYN), so that its payload is worth waiting for. vios-protocol(7), guest rule 5. */
 const char *link_prey(const struct link *l);
 bool link_concerns(const struct link *l, const struct frame *f);
 
-/* The tokens of the RESET by which a host greets, on attaching (host rule 2); and whether the frame is that, come while this link
- * waits for its SYNACK: the host may be a new one that our SYN has not reached. */
+/* The tokens of the RESET by which a host greets, on attaching (vios-protocol(7), host rule 2);
+ * and whether the frame is that, come while this link waits for its SYNACK: the host may be a
+ * new one that our SYN has not reached. */
 extern const struct frame_tokens link_greeting;
 bool link_greeted(const struct link *l, const struct frame *f);
 

@@ -181,6 +181,7 @@ static int64_t value_of(const char *text, const char *key) {
     return v;
 }
 
+/* vios-protocol(7), port fact 10. */
 static void look_at_debugfs(struct port *p) {
     char path[96], text[1024];
 

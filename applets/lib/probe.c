@@ -142,7 +142,8 @@ enum probe_result probe_open(struct probe *p, const char *path) {
     return PROBE_NO_CHANNEL;
 }
 
-/* Whether our socket has not been accepted, because QEMU has a client. */
+/* Whether our socket has not been accepted, because QEMU has a client. vios-protocol(7), socket
+ * fact 1. */
 static bool is_waiting(const struct probe *p) {
     struct clients c = {p, 0, 0, 0};
 

@@ -99,7 +99,8 @@ static void retry(struct channel *ch) {
         relay_resume(ch);
 }
 
-/* Another agent's port, or QEMU's socket of one, may be in the directory: it is not ours to open. */
+/* Another agent's port, or QEMU's socket of one, may be in the directory: it is not ours to open.
+ * vios-protocol(7), port fact 9, socket fact 8. */
 static bool wanted(const char *name) {
     if (proxy_has_globs())
         return proxy_glob(name);

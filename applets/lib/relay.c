@@ -9,7 +9,8 @@
 #include "receiver.h"
 #include "sender.h"
 
-/* A lost wake-up of a port is made good for once in this many milliseconds. virtio-serial.md, "select". */
+/* A lost wake-up of a port is made good for once in this many milliseconds.
+ * vios-protocol(7), port facts 5 and 6. */
 enum { LOOK_AGAIN = 1000 };
 /* Bytes that an idle channel is read for in a turn: junk gets no more than its share. */
 enum { IDLE_READ = 4096 };
@@ -210,6 +211,7 @@ void relay_drop(struct channel *ch) {
     channel_mark(ch);
 }
 
+/* vios-protocol(7), port fact 3. */
 bool relay_check(struct channel *ch) {
     char none;
 

@@ -97,8 +97,8 @@ static const char *refusal(const struct channel *ch) {
 /* Stale headers that are looked at in one turn, unless one was answered: then the others are junk, which costs less. */
 enum { STALE_LOOKS = 64 };
 
-/* A DATA or ACK for a connection that this process never had: once for each token pair, a RESET. Host rule 1. A guest that makes up
- * token pairs gets one answer for each read. */
+/* A DATA or ACK for a connection that this process never had: once for each token pair, a RESET. A guest that makes up token
+ * pairs gets one answer for each read. vios-protocol(7), host rule 1. */
 static void answer_stale(struct channel *ch, struct frame *f) {
     ch->looks++;
     if (frame_same(&f->tokens, &ch->stale))

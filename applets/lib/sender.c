@@ -7,7 +7,8 @@
 
 #include "fmt.h"
 
-/* A port takes so many bytes in a write() at most, and takes them whole. */
+/* A port takes so many bytes in a write() at most, and takes them whole.
+ * vios-protocol(7), port fact 4. */
 enum { PORT_WRITE = 32768 };
 
 _Static_assert(CONFIG_BUFFER_SIZE >= 2 * FRAME_HEADER + CHANNEL_TEXT, "a control frame must fit into a buffer");
@@ -55,7 +56,7 @@ static size_t encode_data(const struct conn *c, unsigned char *payload, size_t n
 /* Reads the TCP side into the output, from `at` on: the bytes to send, 0 if there are none. For a port they are two frames if need be,
  * of which a write() takes one, or none: so a proxy that is killed leaves no half of one, which the next one's filler would complete
  * with what nobody has sent. guess: select() has not told of it. Then its end can wait until that is so; an error cannot, since the
- * kernel gives it only once. */
+ * kernel gives it only once. vios-protocol(7), guest rule 1. */
 static size_t read_local(struct conn *c, unsigned char *tx, size_t at, bool guess) {
     size_t all = most(c->channel), first = c->channel->port && all > PORT_WRITE ? PORT_WRITE : all;
     size_t rest = all > first + FRAME_HEADER ? all - first - FRAME_HEADER : 0;
@@ -86,8 +87,8 @@ static size_t carry(struct conn *c, bool guess) {
     return n;
 }
 
-/* The bytes of the next frame that is due, in tx. Filler goes before a SYN, a bufferful at a time (guest rule 3). The client's first
- * words, which have waited for the SYNACK, go out with the ACK. */
+/* The bytes of the next frame that is due, in tx. Filler goes before a SYN, a bufferful at a time. The client's first words, which
+ * have waited for the SYNACK, go out with the ACK. vios-protocol(7), guest rules 2 and 3. */
 static size_t encode_next(struct conn *c, unsigned char *tx) {
     unsigned due = c->due & -c->due;
     size_t n;

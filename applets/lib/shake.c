@@ -34,7 +34,7 @@ enum probe_result shake_wait(struct shake *h, unsigned want) {
     if (left <= 0)
         return PROBE_TIMED_OUT;
     if ((want & LOOP_WRITE) && left > LOOK_AGAIN)
-        left = LOOK_AGAIN; /* a wake-up may be lost, virtio-serial.md */
+        left = LOOK_AGAIN; /* a wake-up may be lost: vios-protocol(7), port fact 6 */
     loop_watch(h->fd, want, on_ready, NULL);
     loop_wait((long)(left / 1000) + 1);
     loop_watch(h->fd, 0, NULL, NULL);
@@ -97,7 +97,7 @@ static void hunt(struct shake *h, const unsigned char *b, size_t n) {
     }
 }
 
-/* Reads what is there, within bounds. */
+/* Reads what is there, within bounds. vios-protocol(7), guest rule 7. */
 static enum probe_result take(struct shake *h) {
     unsigned char b[4096];
 
@@ -177,7 +177,7 @@ static void new_token(unsigned char token[FRAME_TOKEN]) {
         token[i] = (unsigned char)('!' + token[i] % 94);
 }
 
-/* RESET, with tokens that tell its echo from an answer, and SYN. Guest rule 2. */
+/* RESET, with tokens that tell its echo from an answer, and SYN. vios-protocol(7), guest rule 2. */
 static enum probe_result send_syn(struct shake *h) {
     static const struct frame_tokens none = {{'P', 'R', 'O', 'B'}, {'P', 'R', 'O', 'B'}};
     static unsigned char b[2 * FRAME_HEADER + 16];

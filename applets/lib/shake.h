@@ -59,7 +59,8 @@ void shake_begin(struct shake *h, long ms);
 /* The handshake: ANSWERED, REFUSED, NO_HOST, NO_ANSWER, WRONG_ANSWER, WRONG_VERSION, CUT_OFF, TIMED_OUT or STOPPED. */
 enum probe_result shake_hands(struct shake *h);
 
-/* After a failure: finishes the frame that was begun, and tells a host that may answer late that it is over. Guest rule 6. */
+/* After a failure: finishes the frame that was begun, and tells a host that may answer late that
+ * it is over. vios-protocol(7), guest rule 6. */
 void shake_retreat(struct shake *h);
 
 /* Waits until fd is ready for LOOP_READ or LOOP_WRITE: ANSWERED (perhaps it is not yet: try again), TIMED_OUT or STOPPED. */

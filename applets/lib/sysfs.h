@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sysfs: virtio-serial ports by name where no udev makes links: names from /sys/class/virtio-ports, news from kernel uevents. */
+/* sysfs: virtio-serial ports by name where no udev makes links: names from
+ * /sys/class/virtio-ports, news from kernel uevents. vios-protocol(7), port fact 8. */
 #ifndef VIOS_SYSFS_H
 #define VIOS_SYSFS_H
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The state machine: any sequence of frames and events leads to a defined state (tests/unit/linkcheck.h), and the same sequence from the
- * same state to the same one.
+/* The state machine: any sequence of frames and events leads to a defined state
+ * (tests/unit/linkcheck.h, vios-protocol(7), common rule 4), and the same sequence from the same
+ * state to the same one.
  *
  * By hand: build/tests/fuzz/fuzz-link NEW_CORPUS */
 #include <stdint.h>

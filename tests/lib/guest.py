@@ -158,7 +158,7 @@ class Guest:
     # ---- its ports ----
 
     def plug(self, i, name=None):
-        """Adds port i again, and waits until the guest has it."""
+        """Adds port i again, and waits until the guest has it. vios-protocol(7), socket fact 9."""
         self.names[i] = name or self.names[i]
         port = {'driver': 'virtserialport', 'bus': 'vs.0', 'id': f'port{i}', 'chardev': f'channel{i}', 'name': self.names[i], 'nr': i + 1}
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What QEMU is between the two proxies, without QEMU: one virtio-serial channel, with a unix socket for either side.
+vios-protocol(7), socket facts 1 to 5.
 
 Host side, as a chardev: one client at a time, a backlog of 1. While none is attached the guest's bytes are not read; when it
 goes, what is queued for it is dropped, be it half a frame. The guest then reads what is there, and sees the end; unless it hears

@@ -767,7 +767,7 @@ long long peer_next(const struct peer *p) {
 
 /* ---- the end ---- */
 
-/* A clean session and its app: nothing may be missing. */
+/* A clean session and its app: nothing may be missing. vios-protocol(7), common rule 2. */
 static void check_pair(const struct session *s, const struct app *a) {
     bool patient = !s->impatient && !a->impatient, polite = a->end == APP_HALF || a->end == APP_WAIT;
 

@@ -84,7 +84,8 @@ static unsigned happen(struct link *l, const char *what) {
     return link_frame(l, &f, "Exxxxxxxxxxxxxxxxxxxx", f.ctrl == FRAME_DATA ? 0 : f.length);
 }
 
-/* The table in link.h, both rules and "What the original does" in protocol.md, row by row. role: g, h or b for both. */
+/* The table in link.h, and vios-protocol(7), THE PROGRAMS OF 2011, row by row. role: g, h or b
+ * for both. */
 static const struct row {
     char role;
     enum before before;
