@@ -21,11 +21,14 @@ static void set_json(const char *unused) {
     json = true;
 }
 
+/* The macros have their commas in them. */
+/* clang-format off */
 static const struct opt options[] = {
     {'j', NULL, "JSON (also --json)", set_json},
     PROXY_OPT_GLOB("list the channels with these names (up to 8 times)")
     {0},
 };
+/* clang-format on */
 
 static const struct opt_applet applet = {
     "vios-list",

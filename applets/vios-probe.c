@@ -44,6 +44,8 @@ static long seconds(const char *option, const char *text, const char *range, lon
 static void set_interval(const char *text) { interval = seconds("-i", text, "0..3600", 0); }
 static void set_timeout(const char *text) { timeout = seconds("-t", text, "0.001..3600", 1); }
 
+/* The macros have their commas in them. */
+/* clang-format off */
 static const struct opt options[] = {
     {'c', "COUNT", "so many handshakes on each channel, and their statistics", set_count},
     {'i', "SECONDS", "between them (1)", set_interval},
@@ -52,6 +54,7 @@ static const struct opt options[] = {
     PROXY_OPT_GLOB("probe the channels with these names (up to 8 times)")
     {0},
 };
+/* clang-format on */
 
 static const struct opt_applet applet = {
     "vios-probe",

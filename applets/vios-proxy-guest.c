@@ -14,6 +14,8 @@ static void set_reject(const char *unused) {
 enum { reject = false };
 #endif
 
+/* The macros have their commas in them. */
+/* clang-format off */
 static const struct opt options[] = {
 #if CONFIG_FEATURE_REJECT
     {'r', NULL, "close a client at once when all channels are in use", set_reject},
@@ -24,6 +26,7 @@ static const struct opt options[] = {
     PROXY_OPT_READY
     {0},
 };
+/* clang-format on */
 
 static const struct opt_applet applet = {
     "vios-proxy-guest",

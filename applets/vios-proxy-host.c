@@ -19,6 +19,8 @@ static void set_limit(const char *value) {
 enum { limit = 0 };
 #endif
 
+/* The macros have their commas in them. */
+/* clang-format off */
 static const struct opt options[] = {
     PROXY_OPT_ADDR("the service's IPv4 or IPv6 address instead of 127.0.0.1")
     PROXY_OPT_UNIX("the service is this unix socket instead of a port")
@@ -29,6 +31,7 @@ static const struct opt options[] = {
     PROXY_OPT_READY
     {0},
 };
+/* clang-format on */
 
 static const struct opt_applet applet = {
     "vios-proxy-host",
