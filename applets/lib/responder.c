@@ -121,7 +121,7 @@ static void forgive(struct channel *ch) {
     ch->junk.owed -= CHANNEL_SYN < ch->junk.owed ? CHANNEL_SYN : ch->junk.owed;
 }
 
-/* This SYN gets no connection: its payload is not waited for. */
+/* This SYN gets no connection: its payload is not waited for. vios-protocol(7), host rule 4. */
 static void refuse_syn(struct channel *ch, struct frame *f, const char *why) {
     frame_skip(&ch->decoder);
     charge(ch);
