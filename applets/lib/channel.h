@@ -38,6 +38,7 @@ enum {
 #define CHANNEL_BUSY (CHANNEL_BUSY_GUEST > CHANNEL_BUSY_HOST ? CHANNEL_BUSY_GUEST : CHANNEL_BUSY_HOST)
 
 struct conn;
+struct loop_share;
 
 /* What has come over a channel. 0 <= head <= tail <= raw <= filled <= CHANNEL_INPUT.
  * frame: a SYN, SYNACK or RESET of whose payload `left` bytes are still to come; text: what has come of it. deadline: milliseconds of
@@ -65,7 +66,7 @@ struct output {
  * owed, owed_bytes: the part of a frame that is written but for these bytes. They stay valid until written or dropped.
  * conns: the connections that it carries. in, out: what has come, and what goes; NULL: nothing. place: one more than its index among
  * the busy channels, 0: it is idle. deadline: when it is looked at, if nothing happens, in milliseconds of loop_now(); 0: never.
- * marked, next_marked: it is to be reviewed.
+ * marked, next_marked: it is to be reviewed. share: (host) its guest's, see loop_share(); NULL: nobody counts.
  * (host) stale: the tokens that were last answered by a RESET in LISTEN; looks: at stale headers, in this turn. spent: a connect was made in this
  * turn; charged: and counts as junk, until the guest's ACK has come. junk: bytes without a connection, which are forgiven in time; paused: too many, it is not read until retry.
  * visited: (host) QEMU has had a client in advance, see channel_open(). inode: (host) of the socket that is open.
@@ -80,6 +81,7 @@ struct channel {
     unsigned place;
     long long deadline;
     struct channel *next_marked;
+    struct loop_share *share;
     const unsigned char *owed;
     size_t owed_bytes;
     struct frame_decoder decoder;

@@ -22,6 +22,7 @@ static fd_set quiet;                     /* a signal tells of these */
 static MEMORY_BULK struct {
     loop_fn *fn;
     void *arg;
+    struct loop_share *share;
 } owners[FD_SETSIZE];
 static int closing[8]; /* fds to be closed, the first closing_count */
 static unsigned closing_count;
@@ -70,6 +71,7 @@ void loop_watch(int fd, unsigned want, loop_fn *fn, void *arg) {
     }
     set_bit(fd, false, &read_ready);
     set_bit(fd, false, &write_ready);
+    owners[fd].share = NULL;
     while (top && !has_bit(top - 1, &reads) && !has_bit(top - 1, &writes))
         top--;
 }
@@ -144,20 +146,80 @@ static void fill_sets(void) {
     look_at_all = false;
 }
 
-static void dispatch(void) {
-    for (int fd = 0; fd < top; fd++) {
-        unsigned ready;
+/* ---- turns ---- */
 
-        if (fd % WORD == 0 && !(read_ready.fds_bits[fd / WORD] | write_ready.fds_bits[fd / WORD])) {
-            fd += WORD - 1;
-            continue;
-        }
-        ready = (has_bit(fd, &read_ready) ? LOOP_READ : 0u) | (has_bit(fd, &write_ready) ? LOOP_WRITE : 0u);
-        if (!ready)
-            continue;
-        look_at_all |= has_bit(fd, &quiet);
-        owners[fd].fn(owners[fd].arg, ready);
+static int ready_count;          /* of this round */
+static unsigned long long level; /* what the one had used that was served last, of those who have used much */
+static unsigned round_cost;
+static int served;               /* the fd that was */
+
+void loop_share(int fd, struct loop_share *share) {
+    if (loop_fits(fd))
+        owners[fd].share = share;
+}
+
+void loop_charge(struct loop_share *share, unsigned cost) {
+    if (share->used + LOOP_CREDIT < level)
+        share->used = level - LOOP_CREDIT;
+    share->used += cost;
+    round_cost += cost;
+}
+
+bool loop_is_alone(void) { return ready_count == 1; }
+
+static unsigned ready_for(int fd) {
+    return (has_bit(fd, &read_ready) ? LOOP_READ : 0u) | (has_bit(fd, &write_ready) ? LOOP_WRITE : 0u);
+}
+
+static void call(int fd) {
+    unsigned ready = ready_for(fd);
+
+    set_bit(fd, false, &read_ready);
+    set_bit(fd, false, &write_ready);
+    look_at_all |= has_bit(fd, &quiet);
+    owners[fd].fn(owners[fd].arg, ready);
+}
+
+/* Whether others go first. */
+static bool is_heavy(int fd) { return CONFIG_VIOS_PROXY_HOST && owners[fd].share && owners[fd].share->used > level; }
+
+/* Of those that are ready, after the one that was served last, the one that has used least; -1: there is none. */
+static int lightest(void) {
+    int best = -1;
+
+    for (int i = 1; i <= top; i++) {
+        int fd = (served + i) % top;
+
+        if (ready_for(fd) && (best < 0 || owners[fd].share->used < owners[best].share->used))
+            best = fd;
     }
+    return best;
+}
+
+/* Those who have used much, as far as this round goes. */
+static void serve_heavy(void) {
+    round_cost = 0;
+    while (round_cost < LOOP_ROUND && (served = lightest()) >= 0) {
+        level = owners[served].share->used;
+        call(served);
+    }
+    if (served < 0)
+        served = 0;
+}
+
+static void dispatch(void) {
+    bool heavy = false;
+
+    for (int fd = 0; fd < top; fd++) {
+        if (fd % WORD == 0 && !(read_ready.fds_bits[fd / WORD] | write_ready.fds_bits[fd / WORD]))
+            fd += WORD - 1;
+        else if (ready_for(fd) && is_heavy(fd))
+            heavy = true;
+        else if (ready_for(fd))
+            call(fd);
+    }
+    if (heavy)
+        serve_heavy();
 }
 
 void loop_rest(void) { resting = true; }
@@ -172,6 +234,7 @@ bool loop_wait(long ms) {
     resting = false;
     n = sys_select(top, &read_ready, &write_ready, ms);
     now = 0;
+    ready_count = n;
     if (n > 0)
         dispatch();
     if (n < 0)

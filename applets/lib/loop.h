@@ -19,6 +19,20 @@ int loop_admit(int fd);
 /* Watches fd for want (0: for nothing) and calls fn(arg, ready). fd must fit. Before fd is closed: want 0. */
 void loop_watch(int fd, unsigned want, loop_fn *fn, void *arg);
 
+/* Whose work an fd's is (NULL: nobody's who is counted). used: what that has cost so far, in bytes moved or what is worth them, from
+ * where all began. Of those who are ready at once, those that have used less than the others go first; of the others a round serves
+ * those that have used least, as much as LOOP_ROUND costs; then select() tells who else is ready by now. Who comes back after a rest
+ * is LOOP_CREDIT before the others at most. */
+struct loop_share {
+    unsigned long long used;
+};
+enum { LOOP_ROUND = 65536, LOOP_CREDIT = 1 << 18 };
+void loop_share(int fd, struct loop_share *share);
+void loop_charge(struct loop_share *share, unsigned cost);
+
+/* Whether nothing else was ready in this round. */
+bool loop_is_alone(void);
+
 /* Makes fd, a socket that does not block, quiet or not: select() is not asked about a quiet one until a signal (SIGIO) says that
  * something has happened to one of them. For the many that mostly wait, so that those at work do not pay for them. Before fd is
  * closed: false. */

@@ -14,8 +14,10 @@
 enum { LOOK_AGAIN = 1000 };
 /* Bytes that an idle channel is read for in a turn: junk gets no more than its share. */
 enum { IDLE_READ = 4096 };
-/* Buffers that a connection may move one way before it is another one's turn. */
+/* Buffers that a connection may move one way while nobody else has anything to do. */
 enum { TURNS = 4 };
+/* What a read costs beside its bytes, in bytes. */
+enum { READ_COST = 2048 };
 
 static struct log_limit losses; /* a lost host costs one message, however many connections it had */
 
@@ -30,6 +32,18 @@ void relay_init(const struct role *r) {
 static void on_channel(void *arg, unsigned ready);
 static void on_tcp(void *arg, unsigned ready);
 
+static void share(const struct channel *ch, int fd) {
+    if (CONFIG_VIOS_PROXY_HOST)
+        loop_share(fd, ch->share);
+}
+
+static int turns(const struct channel *ch) { return ch->share && !loop_is_alone() ? 1 : TURNS; }
+
+static void charge(const struct channel *ch, unsigned long long bytes) {
+    if (CONFIG_VIOS_PROXY_HOST && ch->share)
+        loop_charge(ch->share, READ_COST + (unsigned)bytes);
+}
+
 static void watch_tcp(struct conn *c) {
     unsigned want = c->connecting || conn_is_stuck(c) ? LOOP_WRITE : 0;
 
@@ -38,6 +52,7 @@ static void watch_tcp(struct conn *c) {
     if (!c->connecting && sender_may_read(c))
         want |= LOOP_READ;
     loop_watch(c->fd, want, on_tcp, c);
+    share(c->channel, c->fd);
 }
 
 static void watch(struct channel *ch) {
@@ -52,6 +67,7 @@ static void watch(struct channel *ch) {
     if (ch->attached && receiver_may_read(ch))
         want |= LOOP_READ;
     loop_watch(ch->fd, want, on_channel, ch);
+    share(ch, ch->fd);
 }
 
 /* ---- moving ---- */
@@ -151,6 +167,7 @@ static void read_channel(struct channel *ch) {
         room = IDLE_READ;
     result = channel_read(ch, framed, in->bytes + in->filled, room, &n);
     in->filled += (unsigned)n;
+    charge(ch, n);
     if (role->came)
         role->came(ch, n);
     if (result == CHANNEL_DETACHED || result == CHANNEL_RENEWED) {
@@ -163,7 +180,7 @@ static void read_channel(struct channel *ch) {
 static void read_on(struct channel *ch) {
     bool full = true;
 
-    for (int i = 0; i < TURNS && full; i++) {
+    for (int i = turns(ch); i > 0 && full; i--) {
         read_channel(ch);
         full = ch->in->filled + CHANNEL_ROOM(ch) > CHANNEL_INPUT;
         relay_pump(ch);
@@ -190,11 +207,13 @@ static void on_channel(void *arg, unsigned ready) {
 static void on_tcp(void *arg, unsigned ready) {
     struct conn *c = arg;
     struct channel *ch = c->channel;
+    unsigned long long before = ch->sent;
 
     if (c->connecting)
         role->connected(c);
     else if (ready & LOOP_READ)
-        sender_read(c, TURNS);
+        sender_read(c, turns(ch));
+    charge(ch, ch->sent - before);
     relay_pump(ch);
 }
 
