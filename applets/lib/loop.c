@@ -118,12 +118,13 @@ static void on_signals(void *arg, unsigned ready) {
 }
 
 void loop_signals(void) {
+    static const unsigned char asked_for[] = {SIGINT, SIGTERM, SIGUSR1};
     sigset_t ours;
 
     sigemptyset(&ours);
-    sigaddset(&ours, SIGINT);
-    sigaddset(&ours, SIGTERM);
-    sigaddset(&ours, SIGUSR1);
+    for (unsigned i = 0; i < sizeof asked_for; i++)
+        if (!sys_ignores(asked_for[i])) /* a blocked signal reaches the descriptor even if it is ignored */
+            sigaddset(&ours, asked_for[i]);
     sigaddset(&ours, SIGIO);
     signals = loop_admit(sys_signalfd(&ours));
     if (signals < 0)

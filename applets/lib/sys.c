@@ -25,6 +25,19 @@ int sys_signalfd(const sigset_t *set) {
     return (int)syscall(SYS_signalfd4, -1, set, (size_t)(_NSIG - 1) / 8, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
+#ifdef __mips__
+enum { HANDLER = 1 }; /* behind the flags */
+#else
+enum { HANDLER = 0 };
+#endif
+
+bool sys_ignores(int signal) {
+    unsigned long action[16] = {0}; /* more than the kernel's struct sigaction */
+
+    syscall(SYS_rt_sigaction, signal, NULL, action, (size_t)(_NSIG - 1) / 8);
+    return action[HANDLER] == (unsigned long)SIG_IGN;
+}
+
 #ifdef SYS_pselect6_time64
 enum { PSELECT = SYS_pselect6_time64 };
 #else

@@ -5,6 +5,7 @@
 #define VIOS_SYS_H
 
 #include <signal.h>
+#include <stdbool.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 
@@ -19,6 +20,9 @@ int sys_accept(int fd, struct sockaddr *from, socklen_t *n);
 
 /* A new signalfd() that does not block. */
 int sys_signalfd(const sigset_t *set);
+
+/* Whether the signal is ignored, as a parent has left it. */
+bool sys_ignores(int signal);
 
 /* select() for reading and writing, for at most ms milliseconds; below 0: without limit. */
 int sys_select(int top, fd_set *reads, fd_set *writes, long ms);

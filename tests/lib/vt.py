@@ -328,6 +328,7 @@ def main():
     wanted = sys.argv[1:]
     signal.signal(signal.SIGALRM, expired)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job has it ignored, and programs inherit that
     print(f'# SEED={SEED}', flush=True)
     good = True
     for name, function, args, deadline in cases:
