@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "fmt.h"
 #include "initiator.h"
 #include "log.h"
@@ -186,12 +187,14 @@ int guest_run(const struct proxy_setup *setup, bool reject) {
         CONFIG_GUEST_CHANNELS, "GUEST_CHANNELS", path_of, tell_again, NULL, review,
     };
     const struct net_address *service = &setup->service;
+    unsigned long long inode; /* of our unix socket: as long as it listens no other file has that number */
 
     reject_when_busy = reject;
     from_sysfs = CONFIG_FEATURE_SYSFS && !setup->given && access(setup->directory, F_OK);
     if (!in_sysfs())
         watch_check(setup->directory);
     listener = net_listen(service);
+    inode = service->sa.any.sa_family == AF_UNIX ? file_inode(service->text, false) : 0;
     if (!loop_fits(listener))
         log_fatal("Proxy service: descriptor %d is too high for select()", listener);
     raise_lo(service);
@@ -205,7 +208,7 @@ int guest_run(const struct proxy_setup *setup, bool reject) {
         watch_start(setup->directory, false, proxy_name);
     log_msg(LOG_INFO, "listening on %s, channels from %s", service->text, in_sysfs() ? SYSFS_PORTS : setup->directory);
     proxy_run(timer);
-    if (CONFIG_FEATURE_UNIX && service->sa.any.sa_family == AF_UNIX)
+    if (CONFIG_FEATURE_UNIX && inode && file_inode(service->text, false) == inode)
         unlink(service->text);
     return EXIT_SUCCESS;
 }
