@@ -9,7 +9,7 @@
 /* Calls fn for each character device and socket that another process has open. False if some process could not be looked at. */
 bool holder_each(void (*fn)(const struct stat *open, int pid, void *arg), void *arg);
 
-/* The process that has this character device open, or this socket (its inode, as in /proc/net/unix); or 0. */
+/* The process that has this character device open, or this socket (its inode, as socks_each() tells it); or 0. */
 int holder_of(dev_t device);
 int holder_of_socket(unsigned long inode);
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/statfs.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -22,7 +23,6 @@ enum { PORTS_MAX = 1024 };
 static struct port table[PORTS_MAX];
 static unsigned count, left_out;
 static bool hidden;  /* something could not be looked at */
-static bool blurred; /* a socket could be any: its path is relative to a directory that cannot be seen */
 static const char *root; /* NULL: the ports are from sysfs */
 
 /* ---- what there is ---- */
@@ -206,42 +206,44 @@ static void match_holder(const struct stat *open, int pid, void *unused) {
 }
 
 static void match_socket(const struct socks *s, void *unused) {
-    struct stat st;
-
     (void)unused;
-    if (socks_stat(s, &st)) {
-        blurred |= *s->path != '/' && *s->path != '@';
-        return;
-    }
-    if (!S_ISSOCK(st.st_mode))
-        return;
     for (unsigned i = 0; i < count; i++) {
         struct port *p = &table[i];
 
-        if (!p->is_socket || p->fs != st.st_dev || p->inode != st.st_ino)
+        if (!p->is_socket || !socks_is_of(s, p->fs, p->inode))
             continue;
         if (s->listens) {
             p->host = 1;
             p->listener = s->inode;
-        } else if (s->pending) {
-            p->waiting++;
+            p->waiting = (int)s->waiting;
         } else {
             p->held = 1;
         }
     }
 }
 
-static void look_at_sockets(void) {
-    bool known = !access("/proc/net/unix", R_OK);
+/* Whether sock_diag may have other numbers for files of this file system than stat(). */
+static bool is_renumbered(const char *path) {
+    enum { BTRFS = (int)0x9123683e, OVERLAY = 0x794c7630 };
+    struct statfs fs;
 
-    for (unsigned i = 0; known && i < count; i++)
-        if (table[i].is_socket)
-            table[i].host = table[i].held = 0;
-    blurred = false;
-    socks_each(match_socket, NULL);
-    for (unsigned i = 0; blurred && i < count; i++)
-        if (table[i].is_socket && !table[i].host)
-            table[i].host = table[i].held = -1;
+    return statfs(path, &fs) || (int)fs.f_type == BTRFS || (int)fs.f_type == OVERLAY;
+}
+
+/* Of what was not found, nothing is known where the kernel does not tell. */
+static void look_at_sockets(void) {
+    bool told = !socks_each(match_socket, NULL);
+
+    for (unsigned i = 0; i < count; i++) {
+        struct port *p = &table[i];
+
+        if (!p->is_socket || (told && p->host < 0 && is_renumbered(ports_path(p))))
+            continue;
+        if (told && p->host < 0)
+            p->host = 0;
+        if (told && p->held < 0)
+            p->held = 0;
+    }
 }
 
 static bool match_link(const char *base, void *unused) {

@@ -47,7 +47,7 @@ void ports_filter(bool (*keep)(const struct port *p));
 /* The channel with this name, node ("vport1p1") or path, or NULL. */
 struct port *ports_find(const char *what);
 
-/* Looks at debugfs, /proc/PID/fd and /proc/net/unix for all of them. Returns a hint how to see more, or NULL. */
+/* Looks at debugfs, /proc/PID/fd and sock_diag for all of them. Returns a hint how to see more, or NULL. */
 const char *ports_look(void);
 
 #endif

@@ -81,14 +81,15 @@ struct clients {
 
 static void count_client(const struct socks *s, void *arg) {
     struct clients *c = arg;
-    struct stat st;
 
-    if (socks_stat(s, &st) || st.st_dev != c->of->fs || st.st_ino != c->of->inode)
+    if (!socks_is_of(s, c->of->fs, c->of->inode))
         return;
-    if (s->listens)
+    if (s->listens) {
         c->listener = s->inode;
-    else
-        *(s->pending ? &c->waiting : &c->served) += 1;
+        c->waiting = s->waiting;
+    } else {
+        c->served++;
+    }
 }
 
 /* A unix socket that is not the guest's end of a channel: what is sent there would reach a guest, or a service, as data. */

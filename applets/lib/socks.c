@@ -1,76 +1,108 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "socks.h"
 
-#include <fcntl.h>
+#include <errno.h>
+#include <stdint.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "fmt.h"
-#include "holder.h"
 #include "sys.h"
 
-enum { LISTENS = 0x10000, STREAM = 1, CONNECTING = 2, CONNECTED = 3 };
+/* musl has no kernel headers: what follows are parts of <linux/netlink.h>, <linux/sock_diag.h> and <linux/unix_diag.h>. */
+enum { NETLINK_DIAG = 4, BY_FAMILY = 20, ERROR = 2, DONE = 3, REQUEST = 0x1, DUMP = 0x300, SHOW = 2 | 16, VFS = 1, QUEUE = 4 };
+enum { ESTABLISHED = 1, LISTEN = 10, STATES = 1 << ESTABLISHED | 1 << LISTEN };
 
-/* The number at *p, behind blanks; *p is then behind it. */
-static unsigned long take_number(const char **p, unsigned base) {
-    const char *digits = "0123456789abcdef", *at;
-    unsigned long v = 0;
+struct header {
+    uint32_t length;
+    uint16_t type, flags;
+    uint32_t sequence, port;
+};
 
-    while (**p == ' ')
-        ++*p;
-    while (**p && (at = memchr(digits, **p | 0x20, base)) != NULL) {
-        v = v * base + (unsigned long)(at - digits);
-        ++*p;
+struct question {
+    struct header h;
+    uint8_t family, protocol;
+    uint16_t pad;
+    uint32_t states, inode, show, cookie[2];
+};
+
+struct answer {
+    struct header h;
+    uint8_t family, type, state, pad;
+    uint32_t inode, cookie[2];
+};
+
+struct attribute {
+    uint16_t length, type;
+};
+
+/* The value of an attribute of 8 bytes, among n bytes of them: inode and device of the file, or how many wait and how many may. */
+static bool find(const char *p, size_t n, unsigned type, uint32_t value[2]) {
+    struct attribute a;
+
+    for (size_t step; n >= sizeof a; n -= step, p += step) {
+        memcpy(&a, p, sizeof a);
+        step = (a.length + 3u) & ~3u;
+        if (a.length < sizeof a || step > n)
+            break;
+        if (a.type != type || a.length != sizeof a + 8)
+            continue;
+        memcpy(value, p + sizeof a, 8);
+        return true;
     }
-    return v;
+    return false;
 }
 
-/* "address: references protocol flags type state inode path", all but the inode in hexadecimal. The heading is no such line. */
-static void take_line(const char *line, void (*fn)(const struct socks *s, void *arg), void *arg) {
-    unsigned long number[6];
-    struct socks s;
-    const char *p = strchr(line, ':');
+static void take(const struct answer *a, socks_fn *fn, void *arg) {
+    const char *attributes = (const char *)(a + 1);
+    size_t n = a->h.length - sizeof *a;
+    uint32_t file[2], queue[2] = {0, 0};
+    struct socks s = {a->state == LISTEN, 0, a->inode, 0, 0};
 
-    if (!p++)
+    if (a->h.length < sizeof *a || a->type != SOCK_STREAM || !find(attributes, n, VFS, file))
         return;
-    for (int i = 0; i < 6; i++)
-        number[i] = take_number(&p, i < 5 ? 16 : 10);
-    if (*p != ' ' || !p[1] || number[3] != STREAM)
-        return;
-    s = (struct socks){number[2] == LISTENS, number[4] == CONNECTING, number[5], p + 1};
-    if (s.listens || s.pending || number[4] == CONNECTED)
-        fn(&s, arg);
+    if (s.listens && find(attributes, n, QUEUE, queue))
+        s.waiting = queue[0];
+    s.file = file[0];
+    s.fs = makedev(file[1] >> 20, file[1] & 0xfffff);
+    fn(&s, arg);
 }
 
-int socks_each(void (*fn)(const struct socks *s, void *arg), void *arg) {
-    char text[4096], *end;
-    size_t have = 0;
+/* What is in one datagram. 1: there are more; 0: that was all; -1: errno. */
+static int take_all(const char *p, size_t n, socks_fn *fn, void *arg) {
+    const struct header *h;
+
+    for (size_t step; n >= sizeof *h; n -= step, p += step) {
+        h = (const void *)p;
+        step = (h->length + 3u) & ~3u;
+        if (h->length < sizeof *h || h->length > n || step > n)
+            break;
+        if (h->type == DONE)
+            return 0;
+        if (h->type == ERROR) {
+            errno = -*(const int *)(h + 1);
+            return -1;
+        }
+        if (h->type == BY_FAMILY)
+            take((const struct answer *)h, fn, arg);
+    }
+    return 1;
+}
+
+int socks_each(socks_fn *fn, void *arg) {
+    static _Alignas(8) char text[8192]; /* the most that a kernel sends at once to a reader that has not asked for more */
+    struct question q = {{sizeof q, BY_FAMILY, REQUEST | DUMP, 0, 0}, AF_UNIX, 0, 0, STATES, 0, SHOW, {0, 0}};
     ssize_t n;
-    int fd = sys_open("/proc/net/unix", O_RDONLY);
+    int result = -1, fd = sys_socket(AF_NETLINK, SOCK_RAW, NETLINK_DIAG);
 
     if (fd < 0)
         return -1;
-    while ((n = read(fd, text + have, sizeof text - have)) > 0) {
-        char *line = text;
-
-        have += (size_t)n;
-        while ((end = memchr(line, '\n', have)) != NULL) {
-            *end = '\0';
-            take_line(line, fn, arg);
-            have -= (size_t)(end + 1 - line);
-            line = end + 1;
-        }
-        memmove(text, line, have);
-    }
+    if (send(fd, &q, sizeof q, 0) == sizeof q)
+        while ((n = recv(fd, text, sizeof text, 0)) > 0 && (result = take_all(text, (size_t)n, fn, arg)) > 0)
+            continue;
     close(fd);
-    return (int)n;
+    return result;
 }
 
-int socks_stat(const struct socks *s, struct stat *st) {
-    char path[sizeof "/proc/99999999/cwd/" + 108];
-
-    if (*s->path == '/' || *s->path == '@') /* @: no file, in Linux's abstract names */
-        return stat(s->path, st);
-    fmt_print(path, sizeof path, "/proc/%d/cwd/%s", holder_of_socket(s->inode), s->path);
-    return stat(path, st);
-}
+bool socks_is_of(const struct socks *s, dev_t fs, ino_t inode) { return s->file == (uint32_t)inode && s->fs == fs; }

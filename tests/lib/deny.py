@@ -7,7 +7,7 @@ import struct
 
 from vt import Skip
 
-NUMBERS = {'socket': 41, 'bind': 49, 'listen': 50, 'fcntl': 72, 'inotify_add_watch': 254, 'accept4': 288, 'inotify_init1': 294,
+NUMBERS = {'socket': 41, 'sendto': 44, 'bind': 49, 'listen': 50, 'fcntl': 72, 'inotify_add_watch': 254, 'accept4': 288, 'inotify_init1': 294,
            'select': 270}  # as pselect6(), which every Linux has
 LOAD, JUMP_EQUAL, RETURN = 0x20, 0x15, 0x06
 ALLOW, FAIL = 0x7fff0000, 0x00050000

@@ -42,7 +42,12 @@ class Said:
 
 def vios(*argv, **options):
     """Runs an applet to its end."""
-    done = subprocess.run([vt.VIOS, *argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    return command(vt.VIOS, *argv, **options)
+
+
+def command(*argv, **options):
+    """Runs a program to its end."""
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           timeout=DEADLINE, **options)
     return Said(done.returncode, done.stdout.decode(), done.stderr.decode())
 
