@@ -66,7 +66,7 @@ static unsigned fill_port(const struct port *p, cells row) {
     put_process(row[3], p->pid, truth(p->held, "nobody", "somebody"));
     put_bytes(row[4], p->sent);
     put_bytes(row[5], p->received);
-    fmt_copy(row[6], CELL, p->agent ? p->agent : "-");
+    fmt_copy(row[6], CELL, *p->agent ? p->agent : "-");
     return 7;
 }
 
@@ -169,7 +169,7 @@ static void json_channel(const struct port *p) {
         json_process("holder", p->pid);
         out_json_number("bytes_sent", p->sent);
         out_json_number("bytes_received", p->received);
-        out_json_text("agent", p->agent);
+        out_json_text("agent", *p->agent ? p->agent : NULL);
     }
     out_json_close('}');
 }

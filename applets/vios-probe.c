@@ -253,7 +253,7 @@ static void probe_port(const struct port *port, bool each) {
     series(&t, each);
 }
 
-static bool wanted(const struct port *p) { return proxy_has_globs() ? proxy_glob(p->name) : !p->agent; }
+static bool wanted(const struct port *p) { return proxy_has_globs() ? proxy_glob(p->name) : !*p->agent; }
 
 static void probe_directory(const char *directory) {
     unsigned all;

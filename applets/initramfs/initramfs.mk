@@ -6,7 +6,9 @@ LIBDIR = $(PREFIX)/lib/vios
 SYSTEM = auto
 SUPERVISOR = auto
 
-INTEGRATE = APPLETS='$(APPLETS)' FEATURES='$(FEATURES)' DESTDIR='$(DESTDIR)' BINDIR='$(BINDIR)' LIBDIR='$(LIBDIR)' applets/initramfs/install
+# Kconfig's list without the words that say whose ports these are, as udev has it.
+FOREIGN = sed -n -e '/FOREIGN_PORTS/{s/=[^ "]*//g; s/^[^"]*" *//; s/ *"$$//; s/  */|/g; p;}' $(O)/config.h
+INTEGRATE = FOREIGN_PORTS="$$($(FOREIGN))" APPLETS='$(APPLETS)' FEATURES='$(FEATURES)' DESTDIR='$(DESTDIR)' BINDIR='$(BINDIR)' LIBDIR='$(LIBDIR)' applets/initramfs/install
 
 .PHONY: install-initramfs install-service uninstall-initramfs uninstall-service dist deb
 

@@ -5,34 +5,23 @@
 
 #include "fmt.h"
 
-/* The first match counts. */
-static const char *const agents[][2] = {
-    {"org.qemu.guest_agent.*", "qemu-guest-agent"},
-    {"com.redhat.spice.*", "spice-vdagent"},
-    {"com.redhat.rhevm.*", "ovirt-guest-agent"},
-    {"org.spice-space.webdav.*", "spice-webdavd"},
-    {"org.spice-space.stream.*", "spice-streaming-agent"},
-    {"org.libguestfs.*", "libguestfs"},
-    {"com.redhat.*", "Red Hat"},
-    {"org.spice-space.*", "spice"},
-};
-
-bool agent_is_foreign(const char *name) {
+const char *agent_of(const char *name, int *length) {
+    bool found = false;
     char pattern[64];
-    int n;
+    const char *end;
 
-    for (const char *p = CONFIG_FOREIGN_PORTS; *p; p += n + (p[n] == ' ')) {
-        n = (int)(fmt_find(p, ' ') - p);
-        fmt_print(pattern, sizeof pattern, "%.*s", n, p);
-        if (n && fmt_glob(pattern, name))
-            return true;
+    for (const char *p = CONFIG_FOREIGN_PORTS; *p; p = end + (*end != '\0')) {
+        const char *mark = fmt_find(p, '=');
+
+        end = fmt_find(p, ' ');
+        if (mark > end)
+            mark = end;
+        fmt_print(pattern, sizeof pattern, "%.*s", (int)(mark - p), p);
+        found |= fmt_glob(pattern, name) && *pattern;
+        *length = (int)(end - mark) - 1;
+        if (found && mark < end)
+            return mark + 1;
     }
-    return false;
-}
-
-const char *agent_of(const char *name) {
-    for (unsigned i = 0; i < sizeof agents / sizeof *agents; i++)
-        if (fmt_glob(agents[i][0], name))
-            return agents[i][1];
-    return CONFIG_FEATURE_FOREIGN && agent_is_foreign(name) ? "another agent" : NULL;
+    *length = sizeof "an agent" - 1;
+    return found ? "an agent" : NULL;
 }

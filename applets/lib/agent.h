@@ -5,10 +5,9 @@
 
 #include <stdbool.h>
 
-/* Whose port has this name, or NULL: nobody's that is known. */
-const char *agent_of(const char *name);
+enum { AGENT_OWNER = 32 /* bytes of a program's name with its NUL */ };
 
-/* Whether the name matches one of the patterns of Kconfig FOREIGN_PORTS, which blanks divide. */
-bool agent_is_foreign(const char *name);
+/* Whose port has this name by Kconfig FOREIGN_PORTS, a text of this length; NULL: nobody's that is known. */
+const char *agent_of(const char *name, int *length);
 
 #endif

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "crowd.h"
 
+#include <string.h>
+
 #include "memory.h"
 
-enum { FIRSTS = 40, CROWDS = 64 };
+enum { FIRSTS = 40, CROWDS = 64, NAMES = 1024 };
 
 /* Of guests whose names have the same hash. since: when the first of count messages came. */
 static MEMORY_BULK struct crowd {
@@ -12,13 +14,31 @@ static MEMORY_BULK struct crowd {
     long long since;
 } crowds[CROWDS];
 
-struct log_limit *crowd_limit(const char *name, size_t n, long long now) {
+static unsigned hash_of(const char *name, size_t n) {
     unsigned hash = 0;
-    struct crowd *c;
 
     while (n--)
         hash = hash * 31 + (unsigned char)*name++;
-    c = &crowds[hash % CROWDS];
+    return hash;
+}
+
+bool crowd_is_new(const char *name) {
+    static MEMORY_BULK unsigned seen[NAMES];
+    static unsigned count;
+    unsigned hash = hash_of(name, strlen(name));
+
+    for (unsigned i = 0; i < count; i++)
+        if (seen[i] == hash)
+            return false;
+    if (count == NAMES)
+        return false;
+    seen[count++] = hash;
+    return true;
+}
+
+struct log_limit *crowd_limit(const char *name, size_t n, long long now) {
+    struct crowd *c = &crowds[hash_of(name, n) % CROWDS];
+
     if (now - c->since >= LOG_QUIET) {
         c->since = now;
         c->count = 0;

@@ -8,7 +8,6 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "agent.h"
 #include "file.h"
 #include "fmt.h"
 #include "holder.h"
@@ -74,6 +73,14 @@ static bool read_name(const char *node, char name[PORTS_NAME]) {
     return file_read(path, name, PORTS_NAME) > 0;
 }
 
+static void set_agent(struct port *p, const char *name) {
+    int n;
+    const char *agent = agent_of(name, &n);
+
+    if (agent)
+        fmt_print(p->agent, sizeof p->agent, "%.*s", n, agent);
+}
+
 static bool add_sysfs(const char *node, void *unused) {
     struct port *p = fresh();
     struct stat st;
@@ -82,7 +89,7 @@ static bool add_sysfs(const char *node, void *unused) {
     if (!read_name(node, p->name))
         return true;
     fmt_copy(p->node, sizeof p->node, node);
-    p->agent = agent_of(p->name);
+    set_agent(p, p->name);
     if (!stat(ports_path(p), &st) && S_ISCHR(st.st_mode))
         p->device = st.st_rdev;
     add(p);
@@ -127,7 +134,7 @@ static bool add_file(const char *base, void *parent) {
     p->inode = st.st_ino;
     if (!p->is_socket && !(S_ISCHR(st.st_mode) && ports_node(p->device, p->node)))
         return true;
-    p->agent = agent_of(*p->node && read_name(p->node, name) ? name : p->name);
+    set_agent(p, *p->node && read_name(p->node, name) ? name : fmt_base(p->name));
     add(p);
     return true;
 }
@@ -263,7 +270,7 @@ static void look_at_links(void) {
     bool there = !root && !access(CONFIG_HOST_DIRECTORY, X_OK);
 
     for (unsigned i = 0; i < count; i++)
-        table[i].unlinked = there && !table[i].agent;
+        table[i].unlinked = there && !*table[i].agent;
     if (there)
         file_list(CONFIG_HOST_DIRECTORY, true, match_link, NULL);
 }

@@ -7,17 +7,18 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
+#include "agent.h"
+
 enum { PORTS_NAME = 256, PORTS_NODE = 32, PORTS_PATH = 1024 };
 
 /* name: the port's, or the file's below the directory. node: the port's, "vport1p1", or empty when unknown. is_socket: a unix socket, else a
- * character device. agent: whose it is, if it is not for vios.
+ * character device. agent: whose it is, if it is not for vios; else empty.
  * What ports_look() finds out; -1 is unknown, and for a truth 0 is no, 1 yes:
  * host: the host is attached (of a socket: somebody listens). held: a process holds the port (of a socket: a client is attached).
  * unlinked: the default directory is there, but nothing in it leads to the port. pid: the process that holds the port (of a socket: that
  * listens), or 0. sent, received: bytes, from the guest's view. waiting: clients that are not yet accepted. */
 struct port {
-    char name[PORTS_NAME], node[PORTS_NODE];
-    const char *agent;
+    char name[PORTS_NAME], node[PORTS_NODE], agent[AGENT_OWNER];
     bool is_socket, unlinked;
     dev_t device, fs;
     ino_t inode;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "agent.h"
+#include "crowd.h"
 #include "fmt.h"
 #include "log.h"
 #include "loop.h"
@@ -102,9 +103,15 @@ static void retry(struct channel *ch) {
 /* Another agent's port, or QEMU's socket of one, may be in the directory: it is not ours to open.
  * vios-protocol(7), port fact 9, socket fact 8. */
 static bool wanted(const char *name) {
+    const char *agent;
+    int n;
+
     if (proxy_has_globs())
         return proxy_glob(name);
-    return !CONFIG_FEATURE_FOREIGN || !agent_is_foreign(fmt_base(name));
+    agent = CONFIG_FEATURE_FOREIGN ? agent_of(fmt_base(name), &n) : NULL;
+    if (agent && crowd_is_new(name))
+        log_msg(LOG_INFO, "channel %s: left alone, it is for %.*s; -n takes it", name, n, agent);
+    return !agent;
 }
 
 static void come(const char *name) {
