@@ -232,7 +232,7 @@ void channel_retry(long long now, void (*again)(struct channel *ch)) {
     }
 }
 
-static bool distrusts;
+static bool distrusts; /* only the host's proxy does */
 
 void channel_distrust(void) { distrusts = true; }
 
@@ -243,6 +243,10 @@ static bool is_missing(const struct channel *ch) {
     unsigned long long inode = file_inode(watch_path(ch->name), false);
 
     return inode ? ch->fd >= 0 && inode != ch->inode : errno == ENOENT || errno == ENOTDIR;
+}
+
+bool channel_is_another(const struct channel *ch) {
+    return ch->monitor && file_inode(watch_path(ch->name), false) != ch->inode;
 }
 
 void channel_missing(const char *below, void (*tell)(const char *name, bool there)) {
@@ -410,7 +414,7 @@ int channel_open(struct channel *ch, const char *path, long long now) {
     ch->decoder = (struct frame_decoder){0};
     ch->attached = true;
     ch->failures = 0;
-    ch->aligned = ch->broken = ch->complained = ch->silent = false;
+    ch->aligned = ch->broken = ch->complained = ch->silent = ch->heard = ch->monitor = false;
     ch->retry = 0;
     ch->backoff = 0;
     return 0;

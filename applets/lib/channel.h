@@ -70,10 +70,12 @@ struct output {
  * (host) stale: the tokens that were last answered by a RESET in LISTEN; looks: at stale headers, in this turn. spent: a connect was made in this
  * turn; charged: and counts as junk, until the guest's ACK has come. junk: bytes without a connection, which are forgiven in time; paused: too many, it is not read until retry.
  * visited: (host) QEMU has had a client in advance, see channel_open(). inode: (host) of the socket that is open.
+ * heard: something has come since it was opened. monitor: (host) that was QEMU's monitor, no channel: it is left alone as long as it is
+ * this socket.
  * used: the turn of its last connection, for least recently used. silent: the last SYN was not answered. */
 struct channel {
     int fd;
-    bool port, attached, aligned, broken, gone, silent, complained, paused, visited, spent, charged, marked;
+    bool port, attached, aligned, broken, gone, silent, complained, paused, visited, spent, charged, marked, heard, monitor;
     unsigned char looks;
     struct conn *conns;
     struct input *in;
@@ -170,6 +172,9 @@ int channel_open(struct channel *ch, const char *path, long long now);
 
 /* (host) From now on nothing but sockets is opened, which are no symbolic links: guests may own their directories. Needs /proc. */
 void channel_distrust(void);
+
+/* (host) Whether what was left alone, as a monitor, is another socket now. */
+bool channel_is_another(const struct channel *ch);
 
 /* When the first retry of all is due (0: none is wanted), and calls again(ch) for each that is. */
 long long channel_retry_at(void);

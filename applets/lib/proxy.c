@@ -118,7 +118,10 @@ static void come(const char *name) {
     struct channel *ch = channel_find(name);
 
     if (ch) { /* it may have gone and come since it was opened */
-        relay_check(ch);
+        if (CONFIG_VIOS_PROXY_HOST && channel_is_another(ch))
+            open_channel(ch);
+        else
+            relay_check(ch);
         return;
     }
     if (!wanted(name))
@@ -178,7 +181,7 @@ static void decide(struct channel *ch) {
         return;
     if (ch->gone)
         give_up(ch);
-    else if (ch->fd < 0 && !ch->retry)
+    else if (ch->fd < 0 && !ch->retry && !ch->monitor)
         channel_later(ch, loop_now());
 }
 

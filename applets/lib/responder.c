@@ -2,9 +2,11 @@
 #include "responder.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "error.h"
 #include "fmt.h"
+#include "log.h"
 #include "loop.h"
 #include "receiver.h"
 
@@ -180,7 +182,31 @@ static void stray(struct channel *ch) {
         accept_syn(ch);
 }
 
+/* Whether these are a monitor's first bytes: QMP's greeting, plain or pretty, or the human one's. */
+static bool is_monitor(const unsigned char *p, size_t n) {
+    static const char human[] = "QEMU ", machine[] = "\"QMP\"";
+    size_t at = 1;
+
+    if (n >= sizeof human - 1 && !memcmp(p, human, sizeof human - 1))
+        return true;
+    while (at < n && (p[at] == ' ' || p[at] == '\r' || p[at] == '\n'))
+        at++;
+    return n >= at + sizeof machine - 1 && *p == '{' && !memcmp(p + at, machine, sizeof machine - 1);
+}
+
+/* The first bytes since the socket was opened. A guest that begins with these shuts out its own channel, and no other. */
+static void meet(struct channel *ch, const unsigned char *p, size_t n) {
+    ch->heard = n > 0;
+    ch->monitor = is_monitor(p, n);
+    if (!ch->monitor)
+        return;
+    log_limited(channel_limit(ch, loop_now()), loop_now(), LOG_WARN, "%s: QEMU's monitor, not a channel: left alone", ch->name);
+    ch->broken = true;
+}
+
 static void came(struct channel *ch, size_t n) {
+    if (!ch->heard)
+        meet(ch, ch->in->bytes + ch->in->filled - n, n);
     if (!ch->conns)
         channel_idle_bytes(ch, n, loop_now());
     ch->spent = false;
