@@ -102,14 +102,14 @@ struct output *channel_output(struct channel *ch) {
     return ch->out;
 }
 
-static bool is_empty(const struct input *in) { return in->head == in->tail && in->raw == in->filled && !in->left; }
-
 void channel_tidy(struct channel *ch) {
     if (ch->out && !ch->owed_bytes) {
         pool_give(&output_pool, ch->out);
         ch->out = NULL;
     }
-    if (ch->in && is_empty(ch->in)) {
+    if (ch->in && ch->in->head == ch->in->tail && ch->in->raw == ch->in->filled)
+        ch->in->head = ch->in->tail = ch->in->raw = ch->in->filled = 0;
+    if (ch->in && !ch->in->filled && !ch->in->left) {
         pool_give(&input_pool, ch->in);
         ch->in = NULL;
     }
@@ -376,7 +376,7 @@ static int open_endpoint(struct channel *ch, const char *path) {
     if (mode < 0)
         return -1;
     ch->port = S_ISCHR(mode);
-    return ch->port ? sys_open(path, O_RDWR | O_NONBLOCK | O_NOCTTY) : open_socket(path, mode);
+    return ch->port ? file_open_port(path) : open_socket(path, mode);
 }
 
 int channel_open(struct channel *ch, const char *path, long long now) {

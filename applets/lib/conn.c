@@ -188,8 +188,6 @@ bool conn_deliver(struct conn *c) {
 
     if (any && !write_tcp(c, in))
         return false;
-    if (in && in->raw == in->filled)
-        in->head = in->tail = in->raw = in->filled = 0;
     if (c->fd >= 0)
         delivered(c);
     return any;

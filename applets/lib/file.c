@@ -2,9 +2,11 @@
 #include "file.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -103,14 +105,48 @@ const char *file_device(unsigned major, unsigned minor) {
     return fmt_base(target);
 }
 
+/* Whether /proc/devices has this major number as one of the driver's, which has one for each virtio-serial device. Block devices, which
+ * come after all others, need no room. */
+static bool is_ports_major(unsigned major) {
+    char text[4096], line[32];
+    const char *p = text;
+
+    fmt_print(line, sizeof line, "\n%3u virtio-portsdev\n", major);
+    if (file_read("/proc/devices", text, sizeof text) < 0)
+        return false;
+    while (*p && !fmt_begins(p, line))
+        p++;
+    return *p;
+}
+
+bool file_is_port_number(unsigned major, unsigned minor) {
+    const char *name = file_device(major, minor);
+
+    return *name ? fmt_begins(name, "vport") : is_ports_major(major);
+}
+
 bool file_is_port(const char *path) {
     struct status st;
-    const char *name;
 
-    if (read_status(path, true, &st))
-        return false;
-    name = file_device(st.special[0], st.special[1]);
-    return !*name || fmt_begins(name, "vport");
+    return !read_status(path, true, &st) && S_ISCHR(st.mode) && file_is_port_number(st.special[0], st.special[1]);
+}
+
+int file_open_port(const char *path) {
+    int reason = ENODEV, fd = -1, held = sys_open(path, O_PATH);
+    char name[32];
+
+    if (held < 0)
+        return -1;
+    fmt_print(name, sizeof name, "/proc/self/fd/%d", held);
+    if (file_mode(name, true) >= 0) /* /proc is mounted */
+        path = name;
+    if (file_is_port(path)) {
+        fd = sys_open(path, O_RDWR | O_NONBLOCK | O_NOCTTY);
+        reason = errno;
+    }
+    close(held);
+    errno = reason;
+    return fd;
 }
 
 bool file_same(const char *a, const char *b) {

@@ -26,9 +26,15 @@ unsigned long long file_inode(const char *path, bool follow);
 /* The name of a character device in sysfs, such as "vport1p1", in a static buffer; "" if sysfs does not tell. */
 const char *file_device(unsigned major, unsigned minor);
 
-/* Whether the character device at path is a virtio-serial port; also if sysfs does not tell.
+/* Whether this character device, or what is at path, is known to be a virtio-serial port: by sysfs or, where that does not know the
+ * device, by the major number in /proc/devices. Another device may do harm when it is opened: a watchdog reboots.
  * vios-protocol(7), port fact 11. */
+bool file_is_port_number(unsigned major, unsigned minor);
 bool file_is_port(const char *path);
+
+/* Opens the port at path, without blocking; ENODEV: it is not known to be one. What was looked at is what is opened, if /proc is
+ * mounted. */
+int file_open_port(const char *path);
 
 /* Whether both paths, symbolic links not followed, are there and are links to one file. */
 bool file_same(const char *a, const char *b);

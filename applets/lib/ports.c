@@ -98,7 +98,7 @@ static bool add_sysfs(const char *node, void *unused) {
 
 bool ports_node(dev_t device, char node[PORTS_NODE]) {
     fmt_copy(node, PORTS_NODE, file_device(major(device), minor(device)));
-    return !*node || fmt_begins(node, "vport");
+    return file_is_port_number(major(device), minor(device));
 }
 
 static void unseen(const char *path) {

@@ -39,7 +39,7 @@ unsigned ports_count(void);
 struct port *ports_at(unsigned i);
 const char *ports_path(const struct port *p);
 
-/* The node of a character device, "" if sysfs does not know it. False if it is another kind of device than a port. */
+/* The node of a character device, "" if sysfs does not know it. False if it is not known to be a port. */
 bool ports_node(dev_t device, char node[PORTS_NODE]);
 
 /* Keeps only those for which keep() is true. */

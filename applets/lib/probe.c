@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "fmt.h"
 #include "holder.h"
 #include "loop.h"
@@ -64,6 +65,9 @@ static enum probe_result open_failed(struct probe *p, const char *path, dev_t de
     }
     if (reason == ENOENT || reason == ENOTDIR) {
         fmt_copy(p->text, PROBE_TEXT, "no such channel");
+        p->next = "vios-list shows those that there are";
+    } else if (reason == ENODEV) {
+        fmt_copy(p->text, PROBE_TEXT, "no such channel: this is neither a virtio-serial port nor a unix socket");
         p->next = "vios-list shows those that there are";
     } else if (reason == ECONNREFUSED) {
         fmt_print(p->text, PROBE_TEXT, "no such channel: nobody listens on the socket %s", path);
@@ -124,14 +128,14 @@ enum probe_result probe_open(struct probe *p, const char *path) {
     h->aligned = false;
     if (stat(path, &st))
         return open_failed(p, path, 0);
-    h->port = S_ISCHR(st.st_mode);
+    h->port = !S_ISSOCK(st.st_mode);
     p->fs = st.st_dev;
     p->inode = st.st_ino;
     if (!h->port && is_wrong_end(p, listener(p)))
         return PROBE_NO_CHANNEL;
     errno = ENAMETOOLONG;
     if (h->port)
-        h->fd = sys_open(path, O_RDWR | O_NONBLOCK | O_NOCTTY);
+        h->fd = file_open_port(path);
     else
         h->fd = net_path(&a, path) ? -1 : net_connect(&a, &pending);
     h->fd = loop_admit(h->fd);

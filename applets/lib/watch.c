@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "channel.h"
+#include "crowd.h"
 #include "debt.h"
 #include "file.h"
 #include "fmt.h"
@@ -128,8 +129,10 @@ static bool consider(const char *base, void *arg) {
         return go_on;
     if (NESTED && at == 0 && S_ISDIR(mode))
         add_directory(name);
-    else if (S_ISSOCK(mode) || (!NESTED && S_ISCHR(mode) && file_is_port(watch_path(name))))
+    else if (S_ISSOCK(mode) || (!NESTED && file_is_port(watch_path(name))))
         tell(name, true);
+    else if (!NESTED && S_ISCHR(mode) && crowd_is_new(name))
+        log_limited(&left_alone, loop_now(), LOG_INFO, "%s: not known to be a virtio-serial port: left alone", watch_path(name));
     return go_on;
 }
 

@@ -378,7 +378,7 @@ static void check_channel(const struct channel *ch, const struct sim_file *f) {
     const struct conn *c = ch->conns;
     const struct sim_file *t = c ? sim_at(c->fd) : NULL;
 
-    if ((ch->out && !ch->owed_bytes) || (ch->in && ch->in->head == ch->in->filled && !ch->in->left))
+    if ((ch->out && !ch->owed_bytes) || (ch->in && !ch->in->filled && !ch->in->left))
         sim_fail("%s: keeps a buffer with nothing in it", ch->name);
     if (sim_writable(f) && (ch->owed_bytes || (c && c->due)))
         sim_fail("%s: bytes for a channel that would take them, and the program sleeps", ch->name);

@@ -587,6 +587,12 @@ int __wrap_sys_open(const char *path, int flags) {
     return f->fd;
 }
 
+int __real_file_open_port(const char *path);
+int __wrap_file_open_port(const char *path);
+int __wrap_file_open_port(const char *path) {
+    return world ? __wrap_sys_open(path, O_RDWR | O_NONBLOCK) : __real_file_open_port(path);
+}
+
 ssize_t __real_getrandom(void *p, size_t n, unsigned flags);
 ssize_t __wrap_getrandom(void *p, size_t n, unsigned flags);
 ssize_t __wrap_getrandom(void *p, size_t n, unsigned flags) {
