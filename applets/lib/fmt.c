@@ -128,7 +128,42 @@ void fmt_copy(char *dst, size_t cap, const char *text) {
     dst[n] = '\0';
 }
 
-void fmt_printable(char *text, size_t n) {
+/* The bytes of the next character of UTF-8 as a number, of which the order is that of characters; *s, not empty, goes on behind it. Of
+ * what is not well-formed it is another number. */
+static unsigned next(const char **s) {
+    unsigned c = (unsigned char)*(*s)++;
+
+    if (c >= 0xc0)
+        while ((**s & 0xc0) == 0x80)
+            c = c << 8 | (unsigned char)*(*s)++;
+    return c;
+}
+
+unsigned fmt_character(const char *text) {
+    /* Where characters that can be printed begin and end, in turn. Between: controls, soft hyphen, what changes the direction or is not
+     * seen, surrogates, private use, planes without characters; what is too long or too short for its number. */
+    static const unsigned bounds[] = {0x20,     0x7f,     0xc2a0,   0xc2ad,   0xc2ae,   0xd89c,   0xd89d,     0xdfc0,
+                                      0xe0a080, 0xe1a08e, 0xe1a08f, 0xe2808b, 0xe28090, 0xe280a8, 0xe280af,   0xe281a0,
+                                      0xe281b0, 0xeda080, 0xefa480, 0xefbbbf, 0xefbc80, 0xefbfb0, 0xf0908080, 0xf3a08080};
+    const char *end = text;
+    unsigned c = next(&end), i = 0;
+
+    while (i < sizeof bounds / sizeof *bounds && c >= bounds[i])
+        i++;
+    return i % 2 ? (unsigned)(end - text) : 0;
+}
+
+void fmt_printable(char *text) {
+    while (*text) {
+        unsigned n = fmt_character(text);
+
+        if (!n)
+            *text = '?';
+        text += n + !n;
+    }
+}
+
+void fmt_ascii(char *text, size_t n) {
     for (; n; n--, text++)
         if (*text < ' ' || *text > '~')
             *text = '?';
@@ -197,24 +232,75 @@ const char *fmt_find(const char *text, char c) {
     return text;
 }
 
-int fmt_glob(const char *pattern, const char *text) {
+/* A set, from behind its '[' on. Returns where it ends, or NULL if it is not valid; *has: whether the character c is in it. */
+static const char *read_set(const char *p, unsigned c, bool *has) {
+    bool negated = *p == '!' || *p == '^';
+    const char *first = p += negated;
+
+    for (*has = negated; *p != ']' || p == first;) {
+        unsigned low, high;
+
+        if (!*p || (*p == '[' && p[1] == ':'))
+            return NULL;
+        low = high = next(&p);
+        if (*p == '-' && p[1] && p[1] != ']') {
+            p++;
+            high = next(&p);
+        }
+        if (low > high)
+            return NULL;
+        if (c >= low && c <= high)
+            *has = !negated;
+    }
+    return p + 1;
+}
+
+/* One element of a pattern, not empty: as read_set(). */
+static const char *read_element(const char *p, unsigned c, bool *has) {
+    unsigned own = next(&p);
+
+    *has = own == '?' || own == c;
+    return own == '[' ? read_set(p, c, has) : p;
+}
+
+bool fmt_glob(const char *pattern, const char *text) {
     const char *star = NULL, *mark = NULL;
 
     while (*text) {
+        bool has = false;
+
         if (*pattern == '*') {
             star = ++pattern;
             mark = text;
-        } else if (*pattern == '?' || *pattern == *text) {
-            pattern++;
-            text++;
-        } else if (star) {
-            pattern = star;
-            text = ++mark;
-        } else {
-            return 0;
+            continue;
         }
+        if (*pattern)
+            pattern = read_element(pattern, next(&text), &has);
+        if (has && pattern)
+            continue;
+        if (!star)
+            return false;
+        next(&mark);
+        pattern = star;
+        text = mark;
     }
     while (*pattern == '*')
         pattern++;
     return !*pattern;
+}
+
+bool fmt_glob_valid(const char *pattern) {
+    const char *p = pattern;
+    bool has;
+
+    while (p && *p)
+        p = read_element(p, 0, &has);
+    return p && p != pattern;
+}
+
+const char *fmt_setting(char **list, const char *name) {
+    for (; *list; list++)
+        if (fmt_begins(*list, name))
+            return *list + strlen(name);
+    return "";
 }

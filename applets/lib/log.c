@@ -82,7 +82,7 @@ static void line(enum log_level level, unsigned left_out, const char *f, va_list
     n = fmt_print(buffer, room, "%s: %s: ", applet, levels[level]);
     errno = saved;
     n += fmt_vprint(buffer + n, room - n, f, ap);
-    fmt_printable(buffer, n);
+    fmt_printable(buffer);
     left_out += lost;
     if (left_out)
         n += fmt_print(buffer + n, sizeof buffer - n, " (and %u more)", left_out);

@@ -42,8 +42,15 @@ void out_print(const char *f, ...) {
 }
 
 void out_safe(const char *text, unsigned width) {
-    for (; *text; text++, width -= width > 0)
-        put(*text < ' ' || *text > '~' ? '?' : *text);
+    for (; *text; width -= width > 0) {
+        unsigned n = fmt_character(text);
+
+        if (!n)
+            put('?');
+        for (const char *end = text + n; text < end; text++)
+            put(*text);
+        text += !n;
+    }
     for (; width; width--)
         put(' ');
 }

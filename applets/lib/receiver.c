@@ -10,7 +10,7 @@
 static void complete(struct input *in) {
     in->deadline = 0;
     in->text[in->text_bytes] = '\0';
-    fmt_printable(in->text, in->text_bytes);
+    fmt_ascii(in->text, in->text_bytes);
 }
 
 bool receiver_begin(struct channel *ch, const struct frame *f) {

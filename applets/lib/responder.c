@@ -42,7 +42,7 @@ static void refuse(struct conn *c, int reason) {
     size_t n = fmt_print(c->why, sizeof c->why, "service %s: %s", service->text,
                          reason == EAGAIN ? "its backlog is full" : error_text(reason));
 
-    fmt_printable(c->why, n); /* of a path anything may be a part */
+    fmt_ascii(c->why, n); /* of a path anything may be a part */
     c->connecting = false;
     conn_apply(c, link_event(&c->link, LINK_REFUSED, c->why));
 }

@@ -10,7 +10,7 @@ from vt import DEADLINE, equal
 
 # A name as a host may give one. Neither this nor the JSON of it is UTF-8; in JSON each byte is one character.
 ODD = b'a"b\\c\x01\x1b[31m\x7f\xc3\xbc\xff'
-ODD_TEXT = 'a"b\\c??[31m????'
+ODD_TEXT = 'a"b\\c??[31m?ü?'
 ODD_JSON = ODD.decode('latin-1')
 
 
