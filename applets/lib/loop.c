@@ -118,7 +118,7 @@ static void on_signals(void *arg, unsigned ready) {
 }
 
 void loop_signals(void) {
-    static const unsigned char asked_for[] = {SIGINT, SIGTERM, SIGUSR1};
+    static const unsigned char asked_for[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
     sigset_t ours;
 
     sigemptyset(&ours);

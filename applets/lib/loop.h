@@ -43,7 +43,7 @@ void loop_quiet(int fd, bool on);
 void loop_close(int fd);
 bool loop_close_now(void);
 
-/* From now on SIGINT, SIGTERM and SIGUSR1 are seen by loop_wait() only, and SIGPIPE by nobody. */
+/* From now on SIGINT, SIGTERM, SIGHUP and SIGUSR1 are seen by loop_wait() only, and SIGPIPE by nobody. */
 void loop_signals(void);
 
 /* Before a wait without limit: the wait will be long, so let go of the pages that it does not need. */
@@ -53,7 +53,7 @@ void loop_rest(void);
  * select() is FATAL. */
 bool loop_wait(long ms);
 
-/* Whether SIGINT or SIGTERM has come; whether SIGUSR1 has, since the last call. */
+/* Whether SIGINT, SIGTERM or SIGHUP has come; whether SIGUSR1 has, since the last call. */
 bool loop_stopped(void);
 bool loop_asked(void);
 
