@@ -11,6 +11,7 @@
 #include "channel.h"
 #include "crowd.h"
 #include "debt.h"
+#include "error.h"
 #include "file.h"
 #include "fmt.h"
 #include "log.h"
@@ -52,6 +53,17 @@ static unsigned looked; /* names of the directory that is being looked into */
 
 static void enter(unsigned at);
 
+/* What errno means of inotify. */
+static const char *reason(void) {
+    int full = errno, fd = full == EMFILE ? sys_open("/", O_RDONLY) : -1;
+
+    if (fd >= 0) { /* descriptors there are */
+        close(fd);
+        return "fs.inotify.max_user_instances is used up";
+    }
+    return full == ENOSPC ? "fs.inotify.max_user_watches is used up" : error_text(full);
+}
+
 void watch_check(const char *path) {
     int fd, mode = file_mode(path, true);
 
@@ -60,7 +72,7 @@ void watch_check(const char *path) {
         mode = -1;
     }
     if (mode < 0)
-        log_fatal("Root path stat fail: %s: %m", path);
+        log_fatal("Root path stat fail: %s: %m%s", path, fmt_number(path, 1, 65535) < 0 ? "" : " (a port is the second operand)");
     if (!S_ISDIR(mode))
         log_fatal("Root path is not a directory: %s", path);
     fd = sys_open(path, O_RDONLY | O_DIRECTORY);
@@ -154,7 +166,7 @@ static void enter(unsigned at) {
 
     d->wd = inotify_add_watch(inotify, watch_path(d->name), MASK | (NESTED && at ? IN_DONT_FOLLOW : 0));
     if (d->wd < 0 && at)
-        log_limited(&left_alone, loop_now(), LOG_ERROR, "cannot watch %s: %m", watch_path(d->name));
+        log_limited(&left_alone, loop_now(), LOG_ERROR, "cannot watch %s: %s", watch_path(d->name), reason());
     if (d->wd >= 0 && look_into(at))
         log_msg(LOG_ERROR, "cannot read %s: %m", watch_path(d->name));
 }
@@ -237,7 +249,7 @@ static void leave_root(void) {
     tell("", false);
     enter_root();
     if (blind())
-        log_msg(LOG_ERROR, "cannot watch %s: %m", root);
+        log_msg(LOG_ERROR, "cannot watch %s: %s", root, reason());
 }
 
 /* A directory has gone; another one may have taken its place before, or that of the root. */
@@ -397,7 +409,7 @@ void watch_start(const char *path, bool nested, watch_fn *fn) {
     if (inotify >= 0)
         enter_root();
     if (blind())
-        log_fatal("cannot watch %s: %m", path);
+        log_fatal("cannot watch %s: %s", path, reason());
 }
 
 void watch_name(const char *name) {
