@@ -125,12 +125,16 @@ $(O)/obj/%.o: %.c $(O)/commands $(O)/config.h
 	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
 
 $(O)/vios_unstripped: $(OBJECTS) applets/config/layout.ld
+	@linker=$$($(CC) $(CFLAGS) $(LDFLAGS) -Wl,--version 2>/dev/null); case $$linker in 'GNU ld'* | '') ;; \
+	*) printf '%s: the layout needs GNU ld: LDFLAGS=-fuse-ld=bfd\n' "$${linker%% (*}" >&2; exit 1 ;; esac
 	$(SHOW) LINK $@
 	$(Q)$(LINK)
 
 $(O)/vios: $(O)/vios_unstripped
 	$(SHOW) STRIP $@
-	$(Q)$(if $(filter-out n 0,$(SKIP_STRIP)),cp $< $@,$(STRIP) -s -R .comment -R '.note*' -o $@ $<)
+	$(Q)cp $< $@.new
+	$(if $(filter-out n 0,$(SKIP_STRIP)),,$(if $(STRIP),$(Q)$(STRIP) -s -R .comment -R '.note*' $@.new))
+	$(Q)mv $@.new $@
 
 -include $(OBJECTS:.o=.d)
 
@@ -155,7 +159,7 @@ uninstall:
 include applets/initramfs/initramfs.mk
 
 # Only what make and the tests put there.
-MADE = .vios-build obj commands config.h config.mk .config.new vios vios_unstripped defconfig kconfig cost clang ci.log cache \
+MADE = .vios-build obj commands config.h config.mk .config.new vios vios.new vios_unstripped defconfig kconfig cost clang ci.log cache \
 	tests test-* cross-* dist.* vios-$(VERSION).tar.gz *.deb
 clean:
 	@[ ! -e $(O) ] || [ $(O) = build ] || [ -e $(MARK) ] || \
