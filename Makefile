@@ -18,7 +18,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 Q = $(if $(filter-out 0,$(V)),,@)
 SHOW = @$(if $(if $(Q),,V)$(findstring s,$(firstword -$(MAKEFLAGS))),:,printf '  %-8s%s\n')
 
-CONFIG_TARGETS = defconfig allyesconfig allnoconfig randconfig olddefconfig savedefconfig oldconfig menuconfig nconfig
+CONFIG_TARGETS = defconfig guest_defconfig host_defconfig allyesconfig allnoconfig randconfig olddefconfig savedefconfig oldconfig menuconfig nconfig
 NO_BUILD_TARGETS = $(CONFIG_TARGETS) clean distclean help check demo bench cost
 
 .PHONY: all install uninstall $(NO_BUILD_TARGETS) FORCE
@@ -63,7 +63,7 @@ $(O)/config.mk: FORCE
 
 $(O)/config.h: $(O)/config.mk ;
 
-defconfig allyesconfig allnoconfig randconfig olddefconfig:
+defconfig guest_defconfig host_defconfig allyesconfig allnoconfig randconfig olddefconfig:
 	@$(MAKE_O)
 	@seed=$${KCONFIG_SEED:-$$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')}; \
 	[ $@ != randconfig ] || echo "KCONFIG_SEED=$$seed"; \

@@ -8,12 +8,13 @@
 #   oldconfig      the same, and the symbols that are new are named
 #   savedefconfig  the lines of the .config that differ from the defaults
 #   defconfig allyesconfig allnoconfig randconfig   a new .config; the random one is the same for the same seed
+#   guest_defconfig host_defconfig                  the same as defconfig, without the other side's proxy
 #
 # The language, a subset of the real one (an error beyond it, so that the real tools always agree with this one):
 #   mainmenu "T"   menu "T"   endmenu   comment "T"
 #   config NAME, then: bool ["T"]  int ["T"]  string ["T"]  prompt "T"  default V  range LOW HIGH  depends on A && B  help
 # Each symbol has a type, a prompt and (but for bool) a default, each int a range; LOW and HIGH may be ints' names. Symbols are
-# defined before they are referred to. VIOS_X is the applet vios-x.
+# defined before they are referred to. VIOS_X is the applet vios-x. Lines may end as those of DOS do.
 
 function complain(text) {
     print text | "cat >&2"
@@ -72,6 +73,16 @@ function set_range(limits,    i, part) {
             fail(part[i] " is neither a number nor an int defined above")
     low[symbol] = part[1]
     high[symbol] = part[2]
+}
+
+# What the language cannot say of a string: what is wrong with it, or "".
+function bad_string(s, v) {
+    v = substr(v, 2, length(v) - 2)
+    if (s ~ /_DIRECTORY$/ && v !~ /^\//)
+        return "an absolute path"
+    if (s == "LOG_LEVEL" && toupper(v) !~ /^(FATAL|ALERT|ERROR|WARN|NOTICE|INFO|DEBUG)$/)
+        return "one of FATAL ALERT ERROR WARN NOTICE INFO DEBUG"
+    return ""
 }
 
 # All of a symbol has been read.
@@ -177,6 +188,8 @@ function read_config(line,    s, v) {
         doubt("unknown symbol CONFIG_" s)
     } else if (!is_type(type[s], v)) {
         doubt("CONFIG_" s " must be " (type[s] == "bool" ? "y or n" : type[s] == "int" ? "a number" : "a text in quotes"))
+    } else if (type[s] == "string" && bad_string(s, v)) {
+        doubt("CONFIG_" s " must be " bad_string(s, v) ": " v)
     } else {
         if (s in given)
             doubt("CONFIG_" s " is set a second time")
@@ -201,6 +214,8 @@ function clamp(s, v,    l, h) {
 function choose_bool(s) {
     if (mode == "allyesconfig")
         return "y"
+    if (mode == "guest_defconfig" && s == "VIOS_PROXY_HOST" || mode == "host_defconfig" && s == "VIOS_PROXY_GUEST")
+        return "n"
     if (mode == "allnoconfig")
         return "n"
     if (mode == "randconfig")
@@ -299,9 +314,9 @@ function end_kconfig() {
 }
 
 FNR == 1 && ++files == 2 { end_kconfig() }
-{ where = FILENAME ":" FNR }
+{ where = FILENAME ":" FNR; sub(/\r$/, "") }
 files == 1 { read_kconfig($0) }
-files == 2 && mode !~ /^(def|allyes|allno|rand)config$/ { read_config($0) }
+files == 2 && mode !~ /^((guest_|host_)?def|allyes|allno|rand)config$/ { read_config($0) }
 
 END {
     if (failed)
