@@ -12,6 +12,7 @@
 #include "applets/lib/file.h"
 #include "applets/lib/fmt.h"
 #include "applets/lib/log.h"
+#include "applets/lib/opt.h"
 #include "applets/lib/sys.h"
 
 #define PREFIX "vios-"
@@ -56,7 +57,7 @@ static const struct applet *find_short(const char *name) {
 }
 
 static int unknown(const char *name) {
-    log_msg(LOG_ERROR, "%s: applet not found", name);
+    log_msg(LOG_ERROR, *name == '-' ? "unknown option %s (try vios --help)" : "%s: applet not found", name);
     return UNKNOWN_APPLET;
 }
 
@@ -145,8 +146,8 @@ static int dispatch(int argc, char **argv) {
         return run(applet, argc, argv);
     if (!strcmp(argv[0], "--list"))
         return list();
-    if (!strcmp(argv[0], "--version")) {
-        log_out("vios " VIOS_VERSION "\n");
+    if (!strcmp(argv[0], "--version") || !strcmp(argv[0], "-V")) {
+        log_out(OPT_VERSION);
         return EXIT_SUCCESS;
     }
     if (!strcmp(argv[0], "--help") || !strcmp(argv[0], "-h"))

@@ -42,6 +42,7 @@ static const struct opt_applet applet = {
     "Exit status: 0 some listed, 1 error, 2 bad usage, 3 none found\n",
     options,
     USAGE,
+    false,
 };
 
 /* ---- for people ---- */
@@ -208,8 +209,8 @@ static int none(const char *directory, unsigned unfiltered) {
 }
 
 int vios_list_main(int argc, char **argv) {
-    int at = opt_parse(&applet, argc, argv, 1);
-    const char *directory = at < argc && *argv[at] && strcmp(argv[at], CONFIG_HOST_DIRECTORY) ? argv[at] : NULL, *hint;
+    int n = opt_parse(&applet, argc, argv, 1);
+    const char *directory = n && *argv[1] && strcmp(argv[1], CONFIG_HOST_DIRECTORY) ? argv[1] : NULL, *hint;
     unsigned unfiltered;
 
     if (ports_scan(directory)) {

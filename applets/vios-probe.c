@@ -58,24 +58,26 @@ static const struct opt options[] = {
 
 static const struct opt_applet applet = {
     "vios-probe",
-    "[options] [channel | directory | tcp:PORT]",
+    "[options] [channel | directory | tcp:[ADDR:]PORT | unix:PATH]",
     "Runs the handshake with the vios-proxy-host at the other end of a virtio-serial\n"
     "channel, or says why that is not possible and what to do next.\n"
     "\n"
     "  channel    its name, path or device\n"
     "  directory  each free channel in it (" CONFIG_HOST_DIRECTORY ")\n"
-    "  tcp:PORT   through the vios-proxy-guest that listens on this port\n"
+    "  tcp:PORT   through the vios-proxy-guest that listens on this port; also\n"
+    "             tcp:ADDR:PORT, tcp:[V6]:PORT; with -u on this path: unix:PATH\n"
     "\n"
     "Exit status: 0 all answered, 1 refused, 2 bad usage, 3 no channel or no host\n"
     "attached, 4 held by another process, 5 no answer or a wrong one\n",
     options,
     USAGE,
+    false,
 };
 
-/* What is probed. path: NULL for tcp:PORT, and for what cannot be probed; then missing tells why. */
+/* What is probed. path: NULL for through, where vios-proxy-guest listens, and for what cannot be probed; then missing tells why. */
 struct target {
     const char *name, *path, *missing;
-    unsigned port;
+    const struct net_address *through;
 };
 
 /* Of one target's handshakes. times: of those answered. */
@@ -181,8 +183,8 @@ static enum probe_result once(const struct target *t, struct probe *p) {
     enum probe_result r = PROBE_ANSWERED;
 
     p->shake.us = 0;
-    if (t->port)
-        return probe_tcp(p, t->port, timeout);
+    if (t->through)
+        return probe_through(p, t->through, timeout);
     if (t->missing) {
         fmt_copy(p->text, sizeof p->text, t->missing);
         p->next = "vios-list shows those that there are";
@@ -237,14 +239,14 @@ static void series(const struct target *t, bool each) {
 
 /* ---- what to probe ---- */
 
-static void fail(const char *name, const char *text) { series(&(struct target){name, NULL, text, 0}, false); }
+static void fail(const char *name, const char *text) { series(&(struct target){name, NULL, text, NULL}, false); }
 
 static void say(const char *reason) { log_msg(LOG_ERROR, "no channel: %s", reason); }
 
 /* A device whose node is missing gets one, as vios-proxy-guest makes it. */
 static void probe_port(const struct port *port, bool each) {
     char path[PORTS_PATH];
-    struct target t = {port->name, path, NULL, 0};
+    struct target t = {port->name, path, NULL, NULL};
     struct stat st;
 
     fmt_copy(path, sizeof path, ports_path(port));
@@ -281,7 +283,7 @@ static void probe_directory(const char *directory) {
 }
 
 static void probe_path(const char *path, const struct stat *st) {
-    struct target t = {path, path, NULL, 0};
+    struct target t = {path, path, NULL, NULL};
 
     if (S_ISDIR(st->st_mode))
         probe_directory(path);
@@ -300,28 +302,45 @@ static void probe_what(const char *what) {
     else if (!stat(what, &st))
         probe_path(what, &st);
     else
-        series(&(struct target){what, what, NULL, 0}, false);
+        series(&(struct target){what, what, NULL, NULL}, false);
 }
 
-static unsigned tcp_port(const char *what) {
-    long port = fmt_number(what, 1, 65535);
+/* PORT of 127.0.0.1, ADDR:PORT or [V6]:PORT. */
+static void read_tcp(struct net_address *a, const char *text) {
+    const char *colon = strrchr(text, ':');
+    long port = fmt_number(colon ? colon + 1 : text, 1, 65535);
+    char address[64];
 
-    if (port < 0)
-        opt_bad(&applet, "not a port in range 1..65535: ", what);
-    return (unsigned)port;
+    fmt_print(address, sizeof address, "%.*s", colon ? (int)(colon - text) : 64, colon ? text : "127.0.0.1");
+    /* without brackets it may be that a port was not given */
+    if (port < 0 || (*address != '[' && *fmt_find(address, ':')) || net_literal(a, address, (unsigned)port))
+        opt_bad(&applet, "not PORT, ADDR:PORT or [V6]:PORT, with ports in range 1..65535: ", text);
+}
+
+/* Whether what is probed is where a proxy listens, and not a channel. */
+static bool is_through(struct net_address *a, const char *what) {
+    if (!strncmp(what, "tcp:", 4))
+        read_tcp(a, what + 4);
+    else if (strncmp(what, "unix:", 5))
+        return false;
+    else if (net_path(a, what + 5))
+        opt_bad(&applet, "not a path that a socket can have: ", what + 5);
+    return true;
 }
 
 int vios_probe_main(int argc, char **argv) {
-    int at = opt_parse(&applet, argc, argv, 1);
-    const char *what = at < argc && *argv[at] ? argv[at] : CONFIG_HOST_DIRECTORY;
+    int n = opt_parse(&applet, argc, argv, 1);
+    const char *what = n && *argv[1] ? argv[1] : CONFIG_HOST_DIRECTORY;
+    struct net_address a;
+    bool through = is_through(&a, what);
 
     loop_signals();
     if (json) {
         out_json_open(NULL, '{');
         out_json_open("channels", '[');
     }
-    if (!strncmp(what, "tcp:", 4))
-        series(&(struct target){what, NULL, NULL, tcp_port(what + 4)}, false);
+    if (through)
+        series(&(struct target){what, NULL, NULL, &a}, false);
     else if (!strcmp(what, CONFIG_HOST_DIRECTORY))
         probe_directory(NULL);
     else

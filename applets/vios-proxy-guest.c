@@ -20,7 +20,7 @@ static const struct opt options[] = {
 #if CONFIG_FEATURE_REJECT
     {'r', NULL, "close a client at once when all channels are in use", set_reject},
 #endif
-    PROXY_OPT_ADDR("listen on this IPv4 or IPv6 address instead of 127.0.0.1")
+    PROXY_OPT_ADDR("ADDR...", "listen on this IPv4 or IPv6 address instead of 127.0.0.1 (up to 4 times)")
     PROXY_OPT_UNIX("listen on a unix socket instead of a port")
     PROXY_OPT_GLOB("use the channels with these names (up to 8 times)")
     PROXY_OPT_READY
@@ -39,12 +39,13 @@ static const struct opt_applet applet = {
     "  log_level       " LOG_LEVELS "\n",
     options,
     1,
+    true,
 };
 
 int vios_proxy_guest_main(int argc, char **argv) {
-    int at = opt_parse(&applet, argc, argv, 3);
+    int n = opt_parse(&applet, argc, argv, 3);
     struct proxy_setup setup;
 
-    proxy_setup(&setup, CONFIG_HOST_DIRECTORY, argv + at, argc - at);
+    proxy_setup(&setup, CONFIG_HOST_DIRECTORY, argv + 1, n);
     return guest_run(&setup, reject);
 }

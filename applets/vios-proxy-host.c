@@ -22,7 +22,7 @@ enum { limit = 0 };
 /* The macros have their commas in them. */
 /* clang-format off */
 static const struct opt options[] = {
-    PROXY_OPT_ADDR("the service's IPv4 or IPv6 address instead of 127.0.0.1")
+    PROXY_OPT_ADDR("ADDR", "the service's IPv4 or IPv6 address instead of 127.0.0.1")
     PROXY_OPT_UNIX("the service is this unix socket instead of a port")
     PROXY_OPT_GLOB("serve the channels with these names, guest/channel (up to 8 times)")
 #if CONFIG_FEATURE_GUEST_LIMIT
@@ -45,12 +45,13 @@ static const struct opt_applet applet = {
     "  log_level        " LOG_LEVELS "\n",
     options,
     1,
+    true,
 };
 
 int vios_proxy_host_main(int argc, char **argv) {
-    int at = opt_parse(&applet, argc, argv, 3);
+    int n = opt_parse(&applet, argc, argv, 3);
     struct proxy_setup setup;
 
-    proxy_setup(&setup, CONFIG_GUEST_DIRECTORY, argv + at, argc - at);
+    proxy_setup(&setup, CONFIG_GUEST_DIRECTORY, argv + 1, n);
     return host_run(&setup, limit);
 }

@@ -94,15 +94,19 @@ unsigned long long file_inode(const char *path, bool follow) {
     return read_status(path, follow, &st) ? 0 : st.inode;
 }
 
-const char *file_device(unsigned major, unsigned minor) {
+const char *file_link(const char *path) {
     static char target[256];
+    ssize_t n = readlink(path, target, sizeof target - 1);
+
+    target[n > 0 ? n : 0] = '\0';
+    return target;
+}
+
+const char *file_device(unsigned major, unsigned minor) {
     char link[40];
-    ssize_t n;
 
     fmt_print(link, sizeof link, "/sys/dev/char/%u:%u", major, minor);
-    n = readlink(link, target, sizeof target - 1);
-    target[n > 0 ? n : 0] = '\0';
-    return fmt_base(target);
+    return fmt_base(file_link(link));
 }
 
 /* Whether /proc/devices has this major number as one of the driver's, which has one for each virtio-serial device. Block devices, which

@@ -23,6 +23,9 @@ int file_mode(const char *path, bool follow);
 /* The number of its inode, or 0 with errno. */
 unsigned long long file_inode(const char *path, bool follow);
 
+/* What a symbolic link holds, in a static buffer; "" if it cannot be read. */
+const char *file_link(const char *path);
+
 /* The name of a character device in sysfs, such as "vport1p1", in a static buffer; "" if sysfs does not tell. */
 const char *file_device(unsigned major, unsigned minor);
 

@@ -17,9 +17,10 @@
 
 enum { PAUSE = 1000 }; /* ms without accept() when descriptors or memory are short */
 
-static int listener = -1;
+static int listeners[PROXY_ADDRESSES];
+static unsigned listener_count;
 static bool reject_when_busy, from_sysfs;
-static bool listening, called; /* select() watches the listener; it has told of a client */
+static bool listening, called; /* select() watches the listeners; it has told of a client */
 static long long paused_until;
 static struct log_limit no_host, all_busy, accept_failed;
 
@@ -60,6 +61,25 @@ static void on_listener(void *arg, unsigned ready) {
     called = true; /* the review takes it */
 }
 
+static void watch_listeners(bool on) {
+    listening = on;
+    for (unsigned i = 0; i < listener_count; i++)
+        loop_watch(listeners[i], on ? LOOP_READ : 0, on_listener, NULL);
+}
+
+/* From each listener in turn, so that none is kept waiting by another. */
+static int accept_any(char client[CONN_CLIENT]) {
+    static unsigned turn;
+    unsigned left = listener_count;
+    int fd;
+
+    do {
+        turn = turn ? turn - 1 : listener_count - 1;
+        fd = net_accept(listeners[turn], client, CONN_CLIENT);
+    } while (fd < 0 && errno == EAGAIN && --left);
+    return fd;
+}
+
 static void turn_away(int fd, const char *client, enum guest_choice choice) {
     bool busy = choice != GUEST_NO_HOST;
     const char *why = busy              ? "all channels are in use"
@@ -73,7 +93,7 @@ static void turn_away(int fd, const char *client, enum guest_choice choice) {
 /* Takes one client. False: there is none, or it cannot be taken now. */
 static bool accept_one(struct channel *ch, enum guest_choice choice) {
     char client[CONN_CLIENT];
-    int fd = loop_admit(net_accept(listener, client, sizeof client));
+    int fd = loop_admit(accept_any(client));
 
     if (fd < 0 && errno != EMFILE && errno != ENFILE && errno != ENOMEM && errno != ENOBUFS)
         return errno == ECONNABORTED || errno == EINTR;
@@ -128,11 +148,10 @@ static void review(void) {
     enum guest_choice choice;
     bool takes = false;
 
-    if (listener < 0)
+    if (!listener_count)
         return;
     if (loop_stopped()) {
-        listening = false;
-        loop_watch(listener, 0, on_listener, NULL);
+        watch_listeners(false);
         return;
     }
     move_waiting();
@@ -140,8 +159,7 @@ static void review(void) {
         choice = guest_choose(&ch, false);
         takes = !paused_until && (choice != GUEST_BUSY || (CONFIG_FEATURE_REJECT && reject_when_busy));
     } while (takes && client_waits() && accept_one(ch, choice));
-    listening = takes;
-    loop_watch(listener, takes ? LOOP_READ : 0, on_listener, NULL);
+    watch_listeners(takes);
 }
 
 static long timer(void) {
@@ -182,31 +200,40 @@ static void raise_lo(const struct net_address *a) {
         log_msg(LOG_WARN, "interface lo cannot be brought up, clients may not reach %s: %m", a->text);
 }
 
+static void listen_at(const struct net_address *a) {
+    int fd;
+
+    raise_lo(a); /* before: ::1 is there only while lo is up */
+    fd = net_listen(a);
+    if (!loop_fits(fd))
+        log_fatal("Proxy service: descriptor %d is too high for select()", fd);
+    if (CONFIG_FEATURE_ADDR && !net_is_local(a))
+        log_msg(LOG_WARN, "listening on %s, which is not a loopback address: others can use this service", a->text);
+    listeners[listener_count++] = fd;
+}
+
 int guest_run(const struct proxy_setup *setup, bool reject) {
     static const struct proxy_names names = {
         CONFIG_GUEST_CHANNELS, "GUEST_CHANNELS", path_of, tell_again, NULL, review,
     };
-    const struct net_address *service = &setup->service;
+    const struct net_address *service = setup->service;
     unsigned long long inode; /* of our unix socket: as long as it listens no other file has that number */
 
     reject_when_busy = reject;
     from_sysfs = CONFIG_FEATURE_SYSFS && !setup->given && access(setup->directory, F_OK);
     if (!in_sysfs())
         watch_check(setup->directory);
-    listener = net_listen(service);
+    for (unsigned i = 0; i < setup->services; i++)
+        listen_at(&service[i]);
     inode = service->sa.any.sa_family == AF_UNIX ? file_inode(service->text, false) : 0;
-    if (!loop_fits(listener))
-        log_fatal("Proxy service: descriptor %d is too high for select()", listener);
-    raise_lo(service);
-    if (CONFIG_FEATURE_ADDR && !net_is_local(service))
-        log_msg(LOG_WARN, "listening on %s, which is not a loopback address: others can use this service", service->text);
     relay_init(&initiator);
     proxy_init(&names);
     if (in_sysfs())
         sysfs_start(proxy_name);
     else
         watch_start(setup->directory, false, proxy_name);
-    log_msg(LOG_INFO, "listening on %s, channels from %s", service->text, in_sysfs() ? SYSFS_PORTS : setup->directory);
+    for (unsigned i = 0; i < setup->services; i++)
+        log_msg(LOG_INFO, "listening on %s, channels from %s", service[i].text, in_sysfs() ? SYSFS_PORTS : setup->directory);
     proxy_run(timer);
     if (CONFIG_FEATURE_UNIX && inode && file_inode(service->text, false) == inode)
         unlink(service->text);

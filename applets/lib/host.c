@@ -30,7 +30,7 @@ int host_run(const struct proxy_setup *setup, unsigned limit) {
         CONFIG_HOST_CHANNELS, "HOST_CHANNELS", path_of, tell_again, responder_greet, NULL,
     };
 
-    responder_init(&setup->service, limit);
+    responder_init(setup->service, limit);
     watch_check(setup->directory);
     if (access("/proc/self/fd", F_OK))
         log_fatal("/proc is not mounted: sockets are opened through it");

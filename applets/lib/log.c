@@ -13,22 +13,28 @@
 #include "fmt.h"
 #include "sys.h"
 
-static const char levels[][8] = {"FATAL", "ALERT", "ERROR", "WARN", "NOTICE", "INFO", "DEBUG"};
+static const char levels[][9] = {"FATAL: ", "ALERT: ", "ERROR: ", "WARN: ", "NOTICE: ", "INFO: ", "DEBUG: "};
+static const char priorities[] = "2134567"; /* of syslog. FATAL is not its 0, which goes to every terminal */
+enum { PRIORITY = sizeof "<0>" - 1 };
 static const char *applet = "vios";
+static int level_width; /* of levels, in a line; 0: they are not shown */
 static enum log_level wanted = LOG_INFO;
 static int failure = EXIT_FAILURE;
 
-void log_name(const char *name) { applet = name; }
+void log_name(const char *name, bool with_levels) {
+    applet = name;
+    level_width = with_levels ? sizeof *levels : 0;
+}
 
 void log_failure(int status) { failure = status; }
 
-/* In any case of its letters. */
+/* Whether b, up to its colon, is a in any case of its letters. */
 static bool same_word(const char *a, const char *b) {
-    while (*b && (*a & ~0x20) == *b) {
+    while (*b != ':' && (*a & ~0x20) == *b) {
         a++;
         b++;
     }
-    return *a == *b;
+    return !*a && *b == ':';
 }
 
 int log_level_set(const char *name) {
@@ -71,16 +77,27 @@ static bool is_full(void) {
     return S_ISFIFO(mode) || S_ISSOCK(mode);
 }
 
+/* Whether stderr is systemd's journal, of which JOURNAL_STREAM has the device and the inode: that is a socket's number. */
+static bool is_journal(void) {
+    const char *inode = fmt_find(fmt_setting(environ, "JOURNAL_STREAM="), ':');
+    char journal[40];
+
+    if (!CONFIG_FEATURE_NOTIFY || !*inode)
+        return false;
+    fmt_print(journal, sizeof journal, "socket:[%s]", inode + 1);
+    return !strcmp(file_link("/proc/self/fd/2"), journal);
+}
+
 /* A reader of the log that stands still must stop nobody: then the line is left out, and the next that goes out tells how many were.
  * (A terminal that is stopped does stop us: it was asked to.) */
 static void line(enum log_level level, unsigned left_out, const char *f, va_list ap) {
     static char buffer[512];
     static unsigned lost;
     size_t room = sizeof buffer - 32, n;
+    char *start = buffer;
     int saved = errno;
 
-    n = fmt_print(buffer, room, "%s: %s: ", applet, levels[level]);
-    errno = saved;
+    n = fmt_print(buffer, room, "<%c>%s: %.*s", priorities[level], applet, level_width, levels[level]);
     n += fmt_vprint(buffer + n, room - n, f, ap);
     fmt_printable(buffer);
     left_out += lost;
@@ -88,8 +105,10 @@ static void line(enum log_level level, unsigned left_out, const char *f, va_list
         n += fmt_print(buffer + n, sizeof buffer - n, " (and %u more)", left_out);
     buffer[n++] = '\n';
     lost = left_out + 1;
+    if (!is_journal())
+        start += PRIORITY;
     if (!is_full()) {
-        write_all(STDERR_FILENO, buffer, n);
+        write_all(STDERR_FILENO, start, n - (size_t)(start - buffer));
         lost = 0;
     }
     errno = saved;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* log: one line a message on stderr, `applet: LEVEL: text`, in one write(2), every unprintable byte as '?'. */
+/* log: one line a message on stderr, `applet: LEVEL: text`, in one write(2), what cannot be printed as '?'. For systemd's journal
+ * (JOURNAL_STREAM) the priority stands before it, as in `<6>`. */
 #ifndef VIOS_LOG_H
 #define VIOS_LOG_H
 
@@ -10,8 +11,8 @@ enum log_level { LOG_FATAL, LOG_ALERT, LOG_ERROR, LOG_WARN, LOG_NOTICE, LOG_INFO
 
 #define LOG_LEVELS "FATAL ALERT ERROR WARN NOTICE INFO DEBUG"
 
-/* The applet's name in front of each line. The text must live on. */
-void log_name(const char *applet);
+/* The applet's name in front of each line, and with levels the message's level. The text must live on. */
+void log_name(const char *applet, bool levels);
 
 /* Sets the level from its name, in any case. 0, or -1 if it is none of LOG_LEVELS. */
 int log_level_set(const char *name);

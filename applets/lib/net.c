@@ -91,8 +91,14 @@ static bool parse_ipv6(const char *s, unsigned char *out) {
 }
 
 int net_literal(struct net_address *a, const char *literal, unsigned port) {
+    char bare[48];
+    size_t n = strlen(literal);
+
     *a = (struct net_address){0};
-    if (parse_ipv4(literal, (unsigned char *)&a->sa.in.sin_addr)) {
+    if (CONFIG_FEATURE_ADDR && *literal == '[' && literal[n - 1] == ']' && n < sizeof bare) {
+        fmt_copy(bare, n - 1, literal + 1);
+        literal = bare;
+    } else if (parse_ipv4(literal, (unsigned char *)&a->sa.in.sin_addr)) {
         a->sa.in.sin_family = AF_INET;
         a->sa.in.sin_port = htons((uint16_t)port);
         a->length = sizeof a->sa.in;
@@ -168,6 +174,8 @@ int net_listen(const struct net_address *a) {
     if (call)
         log_fatal("Proxy service %s: %m", call);
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (CONFIG_FEATURE_ADDR && a->v6only)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on); /* fails on an IPv4 socket, which needs none */
     no_delay(fd);
     if (is_unix)
         replace_stale(a);
@@ -269,14 +277,10 @@ int net_raise_lo(void) {
 }
 
 void net_notify(const char *state) {
-    static const char variable[] = "NOTIFY_SOCKET=";
-    const char *path = "";
+    const char *path = fmt_setting(environ, "NOTIFY_SOCKET=");
     struct net_address a;
     int fd;
 
-    for (char **e = environ; *e; e++)
-        if (fmt_begins(*e, variable))
-            path = *e + sizeof variable - 1;
     if (net_path(&a, path))
         return;
     if (*path == '@')

@@ -15,14 +15,16 @@ union net_any {
     struct sockaddr_un un;
 };
 
-/* Where to listen or to connect, and its text for messages: "127.0.0.1:5672", "[::1]:5672", or a unix socket's path. */
+/* Where to listen or to connect, and its text for messages: "127.0.0.1:5672", "[::1]:5672", or a unix socket's path. v6only: who
+ * listens at :: leaves IPv4 to others. */
 struct net_address {
     union net_any sa;
     socklen_t length;
+    bool v6only;
     char text[sizeof(struct sockaddr_un)];
 };
 
-/* From an IPv4 or IPv6 literal and a port 1..65535, or from a unix socket's path. 0, or -1 if the text is no such thing. */
+/* From an IPv4 or IPv6 literal, the second also in brackets, and a port 1..65535, or from a unix socket's path. 0, or -1 if the text is no such thing. */
 int net_literal(struct net_address *a, const char *literal, unsigned port);
 int net_path(struct net_address *a, const char *path);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "opt.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,7 +27,14 @@ static _Noreturn void help(const struct opt_applet *applet) {
         fmt_print(line, sizeof line, "  -%c %-8s %s\n", o->letter, o->argument ? o->argument : "", o->help);
         log_out(line);
     }
-    log_out("  -h, --help  print this and exit\n");
+    log_out("  -h, --help     print this and exit\n"
+            "  -V, --version  print the version and exit\n");
+    exit(EXIT_SUCCESS);
+}
+
+static _Noreturn void version(void) {
+    log_failure(EXIT_FAILURE);
+    log_out(OPT_VERSION);
     exit(EXIT_SUCCESS);
 }
 
@@ -34,6 +42,16 @@ static const struct opt *find(const struct opt *o, char letter) {
     while (o->letter && o->letter != letter)
         o++;
     return o->letter ? o : NULL;
+}
+
+/* A second value would silently take the place of the first. */
+static void check_first(const struct opt_applet *applet, const struct opt *o, const char *letter) {
+    static unsigned seen; /* a bit for each letter */
+    unsigned bit = 1u << (o->letter & 31);
+
+    if (seen & bit && !*fmt_find(o->argument, '.'))
+        opt_bad(applet, "given twice: -", letter);
+    seen |= bit;
 }
 
 /* One argument that begins with '-'. Returns the index of the last argument that it used. */
@@ -44,12 +62,15 @@ static int take(const struct opt_applet *applet, int argc, char **argv, int at) 
 
         if (*p == 'h')
             help(applet);
+        if (*p == 'V')
+            version();
         if (!o)
             opt_bad(applet, "unknown option -", letter);
         if (!o->argument) {
             o->set(NULL);
             continue;
         }
+        check_first(applet, o, letter);
         if (p[1])
             o->set(p + 1);
         else if (++at < argc)
@@ -61,28 +82,37 @@ static int take(const struct opt_applet *applet, int argc, char **argv, int at) 
     return at;
 }
 
-int opt_parse(const struct opt_applet *applet, int argc, char **argv, int max) {
-    int at = 1;
+/* One argument that begins with "--". False: it ends the options. */
+static bool take_long(const struct opt_applet *applet, const char *arg) {
+    if (!arg[2])
+        return false;
+    if (!strcmp(arg, "--help"))
+        help(applet);
+    if (!strcmp(arg, "--version"))
+        version();
+    if (!SPEAKS_JSON || strcmp(arg, "--json") || !find(applet->options, 'j'))
+        opt_bad(applet, "unknown option ", arg);
+    find(applet->options, 'j')->set(NULL);
+    return true;
+}
 
-    log_name(applet->name);
+int opt_parse(const struct opt_applet *applet, int argc, char **argv, int max) {
+    bool options = true;
+    int n = 0;
+
+    log_name(applet->name, applet->levels);
     log_failure(applet->failure);
-    for (; at < argc && argv[at][0] == '-' && argv[at][1]; at++) {
-        if (!strcmp(argv[at], "--")) {
-            at++;
-            break;
-        }
-        if (!strcmp(argv[at], "--help"))
-            help(applet);
-        if (SPEAKS_JSON && !strcmp(argv[at], "--json") && find(applet->options, 'j')) {
-            find(applet->options, 'j')->set(NULL);
-            continue;
-        }
-        if (argv[at][1] == '-')
-            opt_bad(applet, "unknown option ", argv[at]);
-        at = take(applet, argc, argv, at);
+    for (int at = 1; at < argc; at++) {
+        if (!options || argv[at][0] != '-' || !argv[at][1])
+            argv[++n] = argv[at];
+        else if (argv[at][1] == '-')
+            options = take_long(applet, argv[at]);
+        else
+            at = take(applet, argc, argv, at);
     }
-    if (argc - at > max)
-        opt_bad(applet, "too many operands: ", argv[at + max]);
+    if (n > max)
+        opt_bad(applet, "too many operands: ", argv[max + 1]);
+    argv[n + 1] = NULL;
     log_failure(EXIT_FAILURE);
-    return at;
+    return n;
 }

@@ -3,8 +3,14 @@
 #ifndef VIOS_OPT_H
 #define VIOS_OPT_H
 
+#include <stdbool.h>
+
+/* What --version prints. */
+#define OPT_VERSION "vios " VIOS_VERSION "\n"
+
 /* letter: the option, 0 ends the table. argument: its argument's name in the help, or NULL for a flag. help: one line.
- * set: called for each use, with the argument (NULL for a flag). */
+ * set: called for each use, with the argument (NULL for a flag). More than once may be given: a flag, and what has dots behind the
+ * argument's name. */
 struct opt {
     char letter;
     const char *argument, *help;
@@ -12,15 +18,17 @@ struct opt {
 };
 
 /* usage: what follows the name in the help's first line. about: what it does, with newlines. failure: the exit status of bad
- * usage. */
+ * usage. levels: its messages have them (log_name()). */
 struct opt_applet {
     const char *name, *usage, *about;
     const struct opt *options;
     int failure;
+    bool levels;
 };
 
-/* Sets the log's name, takes the options (they may be bundled; "--" ends them), answers -h and --help on stdout with status 0, and
- * bad options on stderr with applet->failure. Returns the index of the first operand; more than max operands are bad usage. */
+/* Sets the log's name, takes the options wherever they stand (they may be bundled; "--" ends them), answers -h, --help, -V and
+ * --version on stdout with status 0, and bad options on stderr with applet->failure. Moves the operands to argv[1] and on, NULL
+ * behind them, and returns their number; more than max are bad usage. */
 int opt_parse(const struct opt_applet *applet, int argc, char **argv, int max);
 
 /* One FATAL line, a hint at --help, and applet->failure. */

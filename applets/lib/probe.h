@@ -5,6 +5,7 @@
 
 #include <sys/stat.h>
 
+#include "net.h"
 #include "shake.h"
 
 enum { PROBE_TEXT = 400 };
@@ -28,8 +29,8 @@ enum probe_result probe_open(struct probe *p, const char *path);
 /* One handshake within so many milliseconds. After any end but ANSWERED and REFUSED the channel is closed. */
 enum probe_result probe_run(struct probe *p, long ms);
 
-/* The way through the guest's proxy at this port of 127.0.0.1 instead: connects, and sees what becomes of the connection. */
-enum probe_result probe_tcp(struct probe *p, unsigned port, long ms);
+/* The way through the guest's proxy that listens there instead: connects, and sees what becomes of the connection. */
+enum probe_result probe_through(struct probe *p, const struct net_address *a, long ms);
 
 /* Closes the channel, if it is open. */
 void probe_close(struct probe *p);

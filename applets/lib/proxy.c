@@ -19,25 +19,29 @@ enum { GRACE = 700 /* ms for the last frames; the whole end takes less than a se
  * it. */
 enum { REST_AFTER = 100 };
 
-/* Kconfig's text. */
-#define IS(level) (__builtin_strcmp(CONFIG_LOG_LEVEL, level) == 0)
-_Static_assert(IS("FATAL") || IS("ALERT") || IS("ERROR") || IS("WARN") || IS("NOTICE") || IS("INFO") || IS("DEBUG"),
-               "LOG_LEVEL must be one of " LOG_LEVELS);
-
-static const char *address = "127.0.0.1", *unix_path, *globs[GLOBS];
-static unsigned glob_count;
+static const char *addresses[PROXY_ADDRESSES] = {"127.0.0.1"}, *unix_path, *globs[GLOBS];
+static unsigned address_count, glob_count;
 static int ready_fd = -1;
 static const struct proxy_names *names;
 static bool left_out; /* a name was not used because the table was full */
+static char others[2 * CHANNEL_NAME]; /* names that are not used, at most two */
+static unsigned other_count;          /* 3: it has been told */
 
-void proxy_set_address(const char *literal) { address = literal; }
+/* One more value of an option that repeats. */
+static void add(char letter, const char **values, unsigned *count, unsigned most, const char *value) {
+    if (*count == most)
+        log_fatal("-%c %s: more than %u of these", letter, value, most);
+    values[(*count)++] = value;
+}
+
+void proxy_set_address(const char *literal) { add('a', addresses, &address_count, PROXY_ADDRESSES, literal); }
 
 void proxy_set_unix(const char *path) { unix_path = path; }
 
 void proxy_set_glob(const char *pattern) {
-    if (glob_count == GLOBS)
-        log_fatal("-n %s: more than %d patterns", pattern, GLOBS);
-    globs[glob_count++] = pattern;
+    if (!fmt_glob_valid(pattern))
+        log_fatal("-n %s: this pattern matches nothing", pattern);
+    add('n', globs, &glob_count, GLOBS, pattern);
 }
 
 void proxy_set_ready(const char *fd) {
@@ -55,9 +59,26 @@ bool proxy_glob(const char *name) {
     return false;
 }
 
+/* Where to listen or to connect. */
+static void set_services(struct proxy_setup *s, unsigned port) {
+    s->services = CONFIG_FEATURE_ADDR && address_count ? address_count : 1;
+    if (CONFIG_FEATURE_UNIX && unix_path) {
+        if (address_count)
+            log_fatal("-a %s: cannot be given with -u", *addresses);
+        if (net_path(s->service, unix_path))
+            log_fatal("-u %s: a path of 1..%u bytes is needed", unix_path, (unsigned)sizeof s->service->sa.un.sun_path - 1);
+        return;
+    }
+    for (unsigned i = 0; i < s->services; i++) {
+        if (net_literal(&s->service[i], addresses[i], port))
+            log_fatal("-a %s: not an IPv4 or IPv6 address", addresses[i]);
+        s->service[i].v6only = s->services > 1;
+    }
+}
+
 void proxy_setup(struct proxy_setup *s, const char *directory, char **operands, int n) {
-    long port = n > 1 ? fmt_number(operands[1], 1, 65535) : CONFIG_SERVICE_PORT;
-    const char *level = n > 2 ? operands[2] : CONFIG_LOG_LEVEL;
+    const char *level = n > 2 && *operands[2] ? operands[2] : CONFIG_LOG_LEVEL;
+    long port = n > 1 && *operands[1] ? fmt_number(operands[1], 1, 65535) : CONFIG_SERVICE_PORT;
 
     if (log_level_set(level))
         log_fatal("Unknown log level %s: use one of " LOG_LEVELS, level);
@@ -65,10 +86,7 @@ void proxy_setup(struct proxy_setup *s, const char *directory, char **operands, 
         log_fatal("Specify listen port in range 1..65535: %s", operands[1]);
     s->given = n > 0 && *operands[0];
     s->directory = s->given ? operands[0] : directory;
-    if (unix_path && net_path(&s->service, unix_path))
-        log_fatal("-u %s: a path of 1..%u bytes is needed", unix_path, (unsigned)sizeof s->service.sa.un.sun_path - 1);
-    if (!unix_path && net_literal(&s->service, address, (unsigned)port))
-        log_fatal("-a %s: not an IPv4 or IPv6 address", address);
+    set_services(s, (unsigned)port);
 }
 
 void proxy_init(const struct proxy_names *n) {
@@ -114,6 +132,22 @@ static bool wanted(const char *name) {
     return !agent;
 }
 
+/* A name is not used: two are kept for the message. */
+static void leave(const char *name) {
+    size_t n = strlen(others);
+
+    if (other_count < 2 && strcmp(name, others))
+        fmt_print(others + n, sizeof others - n, other_count++ ? ", %s" : "%s", name);
+}
+
+/* Once, when nothing is under way: that no channel is used, of those that there are. */
+static void tell_unused(void) {
+    if (!(CONFIG_FEATURE_GLOB || CONFIG_FEATURE_FOREIGN) || !other_count || other_count > 2 || channel_count())
+        return;
+    log_msg(LOG_NOTICE, "no channel is used: %s %s", proxy_has_globs() ? "none matches -n, as" : "other agents have", others);
+    other_count = 3;
+}
+
 static void come(const char *name) {
     struct channel *ch = channel_find(name);
 
@@ -124,8 +158,10 @@ static void come(const char *name) {
             relay_check(ch);
         return;
     }
-    if (!wanted(name))
+    if (!wanted(name)) {
+        leave(name);
         return;
+    }
     ch = channel_add(name, names->limit);
     if (ch) {
         open_channel(ch);
@@ -270,6 +306,7 @@ void proxy_run(long (*timer)(void)) {
         wait = sooner(wait, sooner(relay_timeout(), until(channel_retry_at())));
         resting = wait < 0 && !channel_busy();
         if (resting && quiet) {
+            tell_unused();
             channel_trim();
             conn_trim();
             loop_rest();

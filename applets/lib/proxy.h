@@ -10,9 +10,9 @@
 
 /* The rows of the option table that both have. */
 #if CONFIG_FEATURE_ADDR
-#define PROXY_OPT_ADDR(what) {'a', "ADDR", what, proxy_set_address},
+#define PROXY_OPT_ADDR(argument, what) {'a', argument, what, proxy_set_address},
 #else
-#define PROXY_OPT_ADDR(what)
+#define PROXY_OPT_ADDR(argument, what)
 #endif
 #if CONFIG_FEATURE_UNIX
 #define PROXY_OPT_UNIX(what) {'u', "PATH", what, proxy_set_unix},
@@ -20,7 +20,7 @@
 #define PROXY_OPT_UNIX(what)
 #endif
 #if CONFIG_FEATURE_GLOB
-#define PROXY_OPT_GLOB(what) {'n', "GLOB", what, proxy_set_glob},
+#define PROXY_OPT_GLOB(what) {'n', "GLOB...", what, proxy_set_glob},
 #else
 #define PROXY_OPT_GLOB(what)
 #endif
@@ -40,12 +40,15 @@ void proxy_set_ready(const char *fd);
 #define PROXY_TEXT(x) PROXY_QUOTE(x)
 #define PROXY_PORT PROXY_TEXT(CONFIG_SERVICE_PORT)
 
-/* From the options and the operands [directory [port [log_level]]]: whether a directory was given, which one, and where to listen
- * or to connect. Bad ones are FATAL with the texts of the 2011 manual. */
+/* From the options and the operands [directory [port [log_level]]], of which an empty one is as if it were not there: whether a
+ * directory was given, which one, and where to listen, or (the first) to connect. Bad ones are FATAL with the texts of the 2011
+ * manual. */
+enum { PROXY_ADDRESSES = CONFIG_FEATURE_ADDR ? 4 : 1 };
 struct proxy_setup {
     bool given;
     const char *directory;
-    struct net_address service;
+    unsigned services;
+    struct net_address service[PROXY_ADDRESSES];
 };
 void proxy_setup(struct proxy_setup *setup, const char *default_directory, char **operands, int n);
 

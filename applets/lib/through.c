@@ -36,16 +36,18 @@ static enum probe_result listen_for(struct shake *h, long long deadline) {
     }
 }
 
-static enum probe_result unconnected(struct probe *p, const char *address, int reason) {
+static const char unreached[] = "see that this address can be reached", lo_up[] = "ip link set lo up";
+
+static enum probe_result unconnected(struct probe *p, const struct net_address *a, int reason) {
     errno = reason;
-    fmt_print(p->text, PROBE_TEXT, "cannot connect to %s: %m", address);
-    p->next = "see that 127.0.0.1 can be reached";
+    fmt_print(p->text, PROBE_TEXT, "cannot connect to %s: %m", a->text);
+    p->next = unreached;
     if (reason == ECONNREFUSED) {
-        fmt_print(p->text, PROBE_TEXT, "nothing listens on %s", address);
-        p->next = "start vios-proxy-guest, or give the port that it listens on";
-    } else if (reason == ENETUNREACH) {
-        fmt_print(p->text, PROBE_TEXT, "%s cannot be reached: the interface lo is down", address);
-        p->next = "ip link set lo up";
+        fmt_print(p->text, PROBE_TEXT, "nothing listens on %s", a->text);
+        p->next = "start vios-proxy-guest, or give the port or path on which it listens";
+    } else if (net_is_local(a) && (reason == ENETUNREACH || reason == EADDRNOTAVAIL)) { /* the second: of ::1 */
+        fmt_print(p->text, PROBE_TEXT, "%s cannot be reached: the interface lo is down", a->text);
+        p->next = lo_up;
     }
     return PROBE_NO_CHANNEL;
 }
@@ -101,32 +103,30 @@ static enum probe_result look(struct probe *p, long ms) {
     return r;
 }
 
-static enum probe_result connected(struct probe *p, const char *address, long ms) {
+static enum probe_result connected(struct probe *p, const struct net_address *a, long ms) {
     enum probe_result r = await_connect(&p->shake);
     int reason = r ? 0 : net_connect_error(p->shake.fd);
 
     if (reason && reason != ECONNRESET)
-        return unconnected(p, address, reason);
+        return unconnected(p, a, reason);
     if (!r)
         return look(p, ms);
     fmt_print(p->text, PROBE_TEXT, "%s %s while connecting to %s", r == PROBE_TIMED_OUT ? "timed out after" : "interrupted within",
-              probe_seconds(ms), address);
-    p->next = "see that the interface lo is up: ip link set lo up";
+              probe_seconds(ms), a->text);
+    p->next = net_is_local(a) ? lo_up : unreached;
     return r;
 }
 
-enum probe_result probe_tcp(struct probe *p, unsigned port, long ms) {
-    struct net_address a;
+enum probe_result probe_through(struct probe *p, const struct net_address *a, long ms) {
     enum probe_result r;
     bool pending;
 
     p->next = NULL;
     shake_begin(&p->shake, ms);
-    net_literal(&a, "127.0.0.1", port);
-    p->shake.fd = loop_admit(net_connect(&a, &pending));
+    p->shake.fd = loop_admit(net_connect(a, &pending));
     if (p->shake.fd < 0)
-        return unconnected(p, a.text, errno);
-    r = connected(p, a.text, ms);
+        return unconnected(p, a, errno);
+    r = connected(p, a, ms);
     if (r > PROBE_REFUSED)
         net_abort_on_close(p->shake.fd);
     probe_close(p);

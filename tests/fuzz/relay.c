@@ -388,7 +388,7 @@ static void clean_up(void) {
 }
 
 static void run(const uint8_t *data, size_t size) {
-    static struct proxy_setup proxy = {.given = true, .directory = "sim"};
+    static struct proxy_setup proxy = {.given = true, .directory = "sim", .services = 1};
 
     input = data;
     input_size = size;
@@ -402,7 +402,7 @@ static void run(const uint8_t *data, size_t size) {
         fars[i].there = true;
     sim_faults = (struct sim_faults){.shorts = data[0] & 3 ? 300 : 0, .eintr = data[0] & 4 ? 50 : 0, .zero = data[0] & 8 ? 50 : 0};
     sim_start(&world, data[0]);
-    net_literal(&proxy.service, "127.0.0.1", 5672);
+    net_literal(proxy.service, "127.0.0.1", 5672);
     log_level_set("FATAL");
     if (!setjmp(end)) {
         if (IS_GUEST)

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "../../applets/lib/fmt.h"
 #include "unit.h"
@@ -15,7 +17,7 @@ static void tap_stderr(void) {
     CHECK(!pipe2(ends, O_DIRECT | O_NONBLOCK));
     dup2(ends[1], STDERR_FILENO);
     tap = ends[0];
-    log_name("vios-test");
+    log_name("vios-test", true);
 }
 
 /* The next write, or "". */
@@ -72,6 +74,49 @@ static void bytes_that_do_not_print(void) {
     strcpy(wanted + n, "\n");
     log_msg(LOG_INFO, "%s", text);
     SAME_TEXT(next_line(), wanted);
+}
+
+static void utf8_is_shown(void) {
+    tap_stderr();
+    log_msg(LOG_INFO, "%s", "k\xc3\xa4se \xe2\x80\x94 \xf0\x9f\x98\x80 \xe2\x80\xae.");
+    SAME_TEXT(next_line(), "vios-test: INFO: k\xc3\xa4se \xe2\x80\x94 \xf0\x9f\x98\x80 ???.\n");
+}
+
+static void without_levels(void) {
+    tap_stderr();
+    log_name("vios-tool", false);
+    log_msg(LOG_WARN, "text");
+    SAME_TEXT(next_line(), "vios-tool: text\n");
+}
+
+/* The priority stands before a line if, and only if, stderr is the socket that systemd names. */
+static void journal(void) {
+    int ends[2];
+    struct stat st;
+    char name[40], wanted[40];
+
+    CHECK(!socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, ends));
+    dup2(ends[1], STDERR_FILENO);
+    tap = ends[0];
+    log_name("vios-test", true);
+    log_level_set("DEBUG");
+    CHECK(!fstat(ends[1], &st));
+    snprintf(name, sizeof name, "%llu:%llu", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+    setenv("JOURNAL_STREAM", name, 1);
+    for (unsigned i = 0; i < 7; i++) {
+        static const char *const names[] = {"FATAL", "ALERT", "ERROR", "WARN", "NOTICE", "INFO", "DEBUG"};
+
+        log_msg((enum log_level)i, "text");
+        snprintf(wanted, sizeof wanted, "<%c>vios-test: %s: text\n", "2134567"[i], names[i]);
+        SAME_TEXT(next_line(), wanted);
+    }
+    strcat(name, "1");
+    setenv("JOURNAL_STREAM", name, 1);
+    log_msg(LOG_INFO, "text");
+    SAME_TEXT(next_line(), "vios-test: INFO: text\n");
+    setenv("JOURNAL_STREAM", "", 1);
+    log_msg(LOG_INFO, "text");
+    SAME_TEXT(next_line(), "vios-test: INFO: text\n");
 }
 
 static void long_lines_are_cut(void) {
@@ -141,6 +186,9 @@ static const struct unit_case cases[] = {
     {"one-line-one-write", one_line_one_write},
     {"levels", levels},
     {"bytes-that-do-not-print", bytes_that_do_not_print},
+    {"utf8-is-shown", utf8_is_shown},
+    {"without-levels", without_levels},
+    {"journal", journal},
     {"long-lines-are-cut", long_lines_are_cut},
     {"errno-is-kept", errno_is_kept},
     {"repeats-are-counted", repeats_are_counted},

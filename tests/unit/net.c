@@ -72,6 +72,11 @@ static void texts(void) {
     CHECK(!net_literal(&a, "::1", 65535));
     SAME_TEXT(a.text, "[::1]:65535");
     CHECK(net_is_local(&a));
+    CHECK(!net_literal(&a, "[::1]", 80)); /* as messages have it */
+    SAME_TEXT(a.text, "[::1]:80");
+    CHECK(net_is_local(&a));
+    CHECK(net_literal(&a, "[::1", 80) && net_literal(&a, "::1]", 80) && net_literal(&a, "[]", 80) && net_literal(&a, "[", 80));
+    CHECK(net_literal(&a, "[127.0.0.1]", 80) && net_literal(&a, "[[::1]]", 80));
     CHECK(!net_literal(&a, "::", 80));
     CHECK(!net_is_local(&a));
 }

@@ -12,8 +12,8 @@ static void set_name(const char *value) { strcat(strcat(strcat(said, "n="), valu
 static void set_path(const char *value) { strcat(strcat(strcat(said, "u="), value), ";"); }
 
 static const struct opt options[] = {
-    {'r', NULL, "a flag", set_flag}, {'n', "NAME", "a name", set_name}, {'u', "PATH", "a path", set_path}, {0}};
-static const struct opt_applet applet = {"vios-test", "[-r] [operand]", "About it.\n", options, 3};
+    {'r', NULL, "a flag", set_flag}, {'n', "NAME...", "a name", set_name}, {'u', "PATH", "a path", set_path}, {0}};
+static const struct opt_applet applet = {"vios-test", "[-r] [operand]", "About it.\n", options, 3, true};
 
 /* What a command line leads to: what was set and the operands, or the exit status and all output. */
 static const char *parse(const char *line) {
@@ -29,14 +29,16 @@ static const char *parse(const char *line) {
     CHECK(!pipe(ends));
     child = fork();
     if (!child) {
-        int at;
+        int operands;
 
         dup2(ends[1], STDOUT_FILENO);
         dup2(ends[1], STDERR_FILENO);
-        at = opt_parse(&applet, argc, argv, 2);
+        operands = opt_parse(&applet, argc, argv, 2);
         dprintf(STDOUT_FILENO, "%s", said);
-        for (; at < argc; at++)
-            dprintf(STDOUT_FILENO, "[%s]", argv[at]);
+        for (int i = 1; i <= operands; i++)
+            dprintf(STDOUT_FILENO, "[%s]", argv[i]);
+        if (argv[operands + 1])
+            dprintf(STDOUT_FILENO, "no end");
         _exit(0);
     }
     close(ends[1]);
@@ -72,7 +74,12 @@ static void command_lines(void) {
         {"-r -- -r", "r;[-r]"},
         {"-n -- x", "n=--;[x]"},
         {"- x", "[-][x]"},
-        {"x -r", "[x][-r]"},
+        {"x -r", "r;[x]"},
+        {"x -n glob y -ru path", "n=glob;r;u=path;[x][y]"},
+        {"x -r -- -u", "r;[x][-u]"},
+        {"-- x -- ", "[x][--]"},
+        {"x -n --", "n=--;[x]"},
+        {"x - -r", "r;[x][-]"},
         {"EMPTY x", "[][x]"},
     };
 
@@ -82,7 +89,8 @@ static void command_lines(void) {
 }
 
 static void bad_usage(void) {
-    static const char *const lines[] = {"-x", "-rx", "-n", "-rn", "--nonsense", "a b c", "-r a b c"};
+    static const char *const lines[] = {"-x", "-rx", "-n", "-rn", "--nonsense", "a b c", "-r a b c", "a -r b c", "a -x", "a -n",
+                                        "-u a -u b", "-ua b -rub", "--versio"};
 
     for (unsigned i = 0; i < sizeof lines / sizeof *lines; i++) {
         const char *got = parse(lines[i]);
@@ -93,10 +101,11 @@ static void bad_usage(void) {
     }
     CHECK(strstr(parse("-x"), "-x"));
     CHECK(strstr(parse("a b c"), "c"));
+    CHECK(strstr(parse("-u a -u b"), "given twice: -u"));
 }
 
 static void help(void) {
-    static const char *const lines[] = {"-h", "--help", "-rh", "-h a b c", "--help -x"};
+    static const char *const lines[] = {"-h", "--help", "-rh", "-h a b c", "--help -x", "a b --help"};
 
     for (unsigned i = 0; i < sizeof lines / sizeof *lines; i++) {
         const char *got = parse(lines[i]);
@@ -107,5 +116,13 @@ static void help(void) {
     }
 }
 
-static const struct unit_case cases[] = {{"command-lines", command_lines}, {"bad-usage", bad_usage}, {"help", help}};
+static void version(void) {
+    static const char *const lines[] = {"-V", "--version", "-rV", "a b c -V", "a --version -x"};
+
+    for (unsigned i = 0; i < sizeof lines / sizeof *lines; i++)
+        SAME_TEXT(parse(lines[i]), OPT_VERSION);
+}
+
+static const struct unit_case cases[] = {
+    {"command-lines", command_lines}, {"bad-usage", bad_usage}, {"help", help}, {"version", version}};
 UNIT_MAIN("opt", cases)

@@ -479,14 +479,14 @@ static void setup(void) {
 }
 
 static void run(unsigned long long seed) {
-    struct proxy_setup proxy = {.given = true, .directory = "sim"};
+    struct proxy_setup proxy = {.given = true, .directory = "sim", .services = 1};
     int status;
 
     alarm(20);
     sim_start(&world, seed);
     setup();
-    net_literal(&proxy.service, "127.0.0.1", 5672);
-    log_name(is_guest ? "vios-proxy-guest" : "vios-proxy-host");
+    net_literal(proxy.service, "127.0.0.1", 5672);
+    log_name(is_guest ? "vios-proxy-guest" : "vios-proxy-host", true);
     log_level_set("DEBUG");
     status = is_guest ? guest_run(&proxy, !sim_random(8)) : host_run(&proxy, sim_random(6) ? 0 : 1 + sim_random(2));
     if (status)
