@@ -19,7 +19,7 @@ installkernel() {
 install() {
     local applet
 
-    inst_multiple mkdir readlink rm sh sleep
+    inst_multiple sh sleep
     inst_simple @BINDIR@/vios /usr/bin/vios
     for applet in $(@BINDIR@/vios --list); do
         ln -sfn vios "$initdir/usr/bin/$applet"
