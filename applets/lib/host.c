@@ -38,7 +38,7 @@ int host_run(const struct proxy_setup *setup, unsigned limit) {
     relay_init(&responder);
     proxy_init(&names);
     watch_start(setup->directory, true, proxy_name);
-    log_msg(LOG_INFO, "serving %s from %s", setup->service.text, setup->directory);
+    log_msg(LOG_INFO, "serving %s from %s", setup->service->text, setup->directory);
     proxy_run(watch_timer);
     return EXIT_SUCCESS;
 }
