@@ -10,8 +10,10 @@
 #include <unistd.h>
 
 #include "crowd.h"
+#include "error.h"
 #include "file.h"
 #include "fmt.h"
+#include "holder.h"
 #include "link.h"
 #include "log.h"
 #include "loop.h"
@@ -281,33 +283,41 @@ void channel_ended(struct channel *ch, struct log_limit *limit, const char *clie
     log_limited(limit, loop_now(), probe ? LOG_INFO : LOG_WARN, "%s: %s: %s%s%s", ch->name, client, how, *why ? ": " : "", why);
 }
 
-static int failed(struct channel *ch, const char *what, long long now) {
-    bool console = ch->port && errno == ENXIO; /* never a channel: vios-protocol(7), port fact 1 */
+/* A console port, which will never be a channel: vios-protocol(7), port fact 1. */
+static bool is_console(const struct channel *ch) { return ch->port && ch->reason == ENXIO; }
+
+const char *channel_why(const struct channel *ch, const char *path) {
+    if (is_console(ch))
+        return "it is a console";
+    return ch->port && ch->reason == EBUSY ? holder_at(path) : error_text(ch->reason);
+}
+
+static int failed(struct channel *ch, const char *path, const char *what, long long now) {
     /* QEMU has made the socket, and listens in a moment; or the name of a port that has gone will go in a moment */
     bool passing = !ch->failures++ && (errno == ECONNREFUSED || errno == EAGAIN || errno == ENOENT);
     struct log_limit once = {0}, *limit;
-    int reason = errno;
 
-    if (!console)
+    ch->reason = errno;
+    if (!is_console(ch))
         channel_later(ch, now);
-    errno = reason;
     if (ch->complained || passing)
         return -1;
     limit = channel_limit(ch, now);
     if (limit == &ch->ends) /* is for those of its connections */
         limit = &once;
-    ch->complained = log_limited(limit, now, LOG_ERROR, "%s %s: %m; %s", what, ch->name, console ? "left alone" : "trying again");
+    ch->complained = log_limited(limit, now, LOG_ERROR, "%s %s: %s; %s", what, ch->name, channel_why(ch, path),
+                                 is_console(ch) ? "left alone" : "trying again");
     return -1;
 }
 
-static int set_nonblocking(struct channel *ch, int fd, long long now) {
+static int set_nonblocking(struct channel *ch, int fd, const char *path, long long now) {
     const char *call = net_set_nonblocking(fd);
     char what[48];
 
     if (!call)
         return 0;
     fmt_print(what, sizeof what, "%s on host channel:", call);
-    return failed(ch, what, now);
+    return failed(ch, path, what, now);
 }
 
 /* Whether there are more names than FEW in the directory of path. */
@@ -400,15 +410,15 @@ int channel_open(struct channel *ch, const char *path, long long now) {
     if (CONFIG_VIOS_PROXY_HOST)
         ch->visited = false;
     if (fd < 0)
-        return failed(ch, "channel", now);
-    if (set_nonblocking(ch, fd, now)) {
+        return failed(ch, path, "channel", now);
+    if (set_nonblocking(ch, fd, path, now)) {
         close(fd);
         return -1;
     }
     if (!loop_fits(fd)) {
         close(fd);
         errno = EMFILE;
-        return failed(ch, "select() holds no more descriptors (FD_SETSIZE 1024): channel", now);
+        return failed(ch, path, "select() holds no more descriptors (FD_SETSIZE 1024): channel", now);
     }
     ch->fd = fd;
     ch->decoder = (struct frame_decoder){0};
@@ -417,6 +427,7 @@ int channel_open(struct channel *ch, const char *path, long long now) {
     ch->aligned = ch->broken = ch->complained = ch->silent = ch->heard = ch->monitor = false;
     ch->retry = 0;
     ch->backoff = 0;
+    ch->reason = 0;
     return 0;
 }
 

@@ -62,6 +62,7 @@ struct output {
  * aligned: since open() (or the host's last coming) every frame that was begun was finished, and each SYN answered.
  * broken: a read or write has failed for good; only channel_close() helps. gone: its name has vanished; it is given up as soon as
  * it carries nothing.
+ * reason: why it could not be opened, the errno of the last try.
  * retry: when to try to open it again, milliseconds of loop_now(); 0: no need to. backoff: the wait before that. failures: of open in a row.
  * owed, owed_bytes: the part of a frame that is written but for these bytes. They stay valid until written or dropped.
  * conns: the connections that it carries. in, out: what has come, and what goes; NULL: nothing. place: one more than its index among
@@ -89,6 +90,7 @@ struct channel {
     struct frame_decoder decoder;
     struct frame_tokens stale;
     unsigned backoff, failures, used;
+    int reason;
     long long retry;
     struct debt junk;
     unsigned long long inode;
@@ -175,6 +177,9 @@ void channel_distrust(void);
 
 /* (host) Whether what was left alone, as a monitor, is another socket now. */
 bool channel_is_another(const struct channel *ch);
+
+/* Why the channel could not be opened, which is (was) at path: in a static buffer. */
+const char *channel_why(const struct channel *ch, const char *path);
 
 /* When the first retry of all is due (0: none is wanted), and calls again(ch) for each that is. */
 long long channel_retry_at(void);

@@ -91,3 +91,20 @@ const char *holder_name(int pid) {
     slash = slash ? slash + 1 : program;
     return strncmp(slash, name, KERNEL_CUTS) ? name : slash;
 }
+
+const char *holder_text(int pid) {
+    static char text[64];
+
+    if (!pid)
+        return "held by another process, which /proc does not show";
+    fmt_print(text, sizeof text, "held by %s (pid %d)", holder_name(pid), pid);
+    return text;
+}
+
+const char *holder_at(const char *path) {
+    struct stat st;
+
+    if (!CONFIG_VIOS_LIST && !CONFIG_VIOS_PROBE) /* to look for it would cost 1 KiB more */
+        return "held by another process";
+    return holder_text(stat(path, &st) ? 0 : holder_of(st.st_rdev));
+}

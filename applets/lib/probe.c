@@ -43,10 +43,8 @@ static enum probe_result held(struct probe *p, int pid) {
                             : "vios-list DIRECTORY shows whose socket it is";
     if (!p->shake.port)
         fmt_print(p->text, PROBE_TEXT, "held: the socket serves another client, and lets this one wait");
-    else if (pid)
-        fmt_print(p->text, PROBE_TEXT, "held by %s (pid %d)", holder_name(pid), pid);
     else
-        fmt_print(p->text, PROBE_TEXT, "held by another process, which /proc does not show");
+        fmt_copy(p->text, PROBE_TEXT, holder_text(pid));
     return PROBE_HELD;
 }
 
