@@ -124,8 +124,11 @@ static bool add_file(const char *base, void *parent) {
     }
     if (S_ISDIR(st.st_mode) && !*above) {
         fmt_copy(name, sizeof name, base);
-        if (file_list(path, false, add_file, name))
-            unseen(path);
+        if (!file_list(path, false, add_file, name))
+            return true;
+        if (errno == ENOTDIR || errno == ELOOP)
+            log_msg(LOG_WARN, "%s is a symbolic link: it is left alone", path);
+        unseen(path);
         return true;
     }
     p->is_socket = S_ISSOCK(st.st_mode);

@@ -118,6 +118,13 @@ static void add_directory(const char *name) {
     enter(at);
 }
 
+/* What is in a guest's directory is not followed out of it. */
+static void leave_link(const char *name, size_t parent) {
+    struct log_limit once = {0}, *limit = crowd_limit(name, parent, loop_now());
+
+    log_limited(limit ? limit : &once, loop_now(), LOG_WARN, "%s is a symbolic link: it is left alone", watch_path(name));
+}
+
 /* A name in a directory has been seen. False: no more are to be looked at. */
 static bool consider(const char *base, void *arg) {
     unsigned at = (unsigned)((struct directory *)arg - directories);
@@ -141,6 +148,8 @@ static bool consider(const char *base, void *arg) {
         return go_on;
     if (NESTED && at == 0 && S_ISDIR(mode))
         add_directory(name);
+    else if (CONFIG_VIOS_PROXY_HOST && S_ISLNK(mode))
+        leave_link(name, strlen(parent));
     else if (S_ISSOCK(mode) || (!NESTED && file_is_port(watch_path(name))))
         tell(name, true);
     else if (!NESTED && S_ISCHR(mode) && crowd_is_new(name))
