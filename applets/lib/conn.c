@@ -44,12 +44,20 @@ struct conn *conn_new(struct channel *ch, enum link_role role) {
     return c;
 }
 
+static void log_end(const struct conn *c) {
+    unsigned ms = (unsigned)(loop_now() - c->begun);
+
+    log_msg(LOG_DEBUG, "%s: %s: is over: %llu bytes received, %llu sent, %u.%03u s", c->channel->name, c->client, c->received,
+            c->sent, ms / 1000, ms % 1000);
+}
+
 void conn_free(struct conn *c) {
     struct conn **at = &c->channel->conns;
 
     while (*at != c)
         at = &(*at)->next;
     *at = c->next;
+    log_end(c);
     pool_give(&pool, c);
 }
 

@@ -34,7 +34,7 @@ enum conn_wait {
  * wait: an enum conn_wait. deadline: when it is looked at, whatever happens, in milliseconds of loop_now(); 0: never.
  * since: (initiator) when the client came: moving it to another channel does not give it more time in all. begun: when this channel got
  * it; (responder) when the first connect was made. drained: when an abort goes on, whatever the TCP peer has taken; 0: none waits.
- * why: the text of a reason that the session gives. client: the TCP peer, as text. */
+ * received, sent: its payload bytes, from and to the channel. why: the text of a reason that the session gives. client: the TCP peer, as text. */
 struct conn {
     struct channel *channel;
     struct conn *next;
@@ -44,6 +44,7 @@ struct conn {
     unsigned char wait;
     unsigned due, filler;
     long long deadline, since, begun, drained;
+    unsigned long long received, sent;
     char why[CHANNEL_TEXT + 1];
     char client[CONN_CLIENT];
 };

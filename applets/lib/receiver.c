@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "fmt.h"
+#include "log.h"
 #include "loop.h"
 
 /* All payload of the frame has come. */
@@ -59,6 +60,8 @@ static void dispatch(struct channel *ch, const struct frame *f) {
         channel_answered(ch);
         c->wait = CONN_PROGRESS;
     }
+    if (before < LINK_ESTABLISHED && link_is_open(&c->link))
+        log_msg(LOG_DEBUG, "%s: %s: begins", ch->name, c->client);
     if (f->ctrl == FRAME_RESET && c->link.state != before) {
         if (before == LINK_SYN_SENT)
             conn_ended(c, NULL, "refused", in->text);
@@ -94,6 +97,7 @@ static void take_payload(struct channel *ch, unsigned n) {
         memmove(in->bytes + in->tail, in->bytes + in->raw, n);
     in->tail += n;
     ch->conns->moved = true;
+    ch->conns->received += n;
     ch->received += n;
 }
 

@@ -71,6 +71,7 @@ static size_t read_local(struct conn *c, unsigned char *tx, size_t at, bool gues
         return 0;
     }
     c->channel->sent += n;
+    c->sent += n;
     c->moved = true;
     if (n <= v[0].iov_len)
         return encode_data(c, p, n);

@@ -93,10 +93,10 @@ class Bystander(threading.Thread):
 # ---- both ----
 
 class Pair:
-    """Service <- host proxy <- relays <- guest proxy: self.port is where clients connect."""
+    """Service <- host proxy <- relays <- guest proxy: self.port is where clients connect. host: another binary for the host's proxy."""
 
-    def __init__(self, t, handler=echo, count=1, chunk=QUEUE, step=False, hears=True, port=None):
-        self.t = t
+    def __init__(self, t, handler=echo, count=1, chunk=QUEUE, step=False, hears=True, port=None, level='INFO', host=None):
+        self.t, self.level, self.host_binary = t, level, host or t.binary
         self.service = None if port else Service(t, handler)
         self.service_port = port or self.service.port
         t.sub('g')
@@ -108,10 +108,13 @@ class Pair:
         self.attached()
 
     def start_host(self):
-        self.host = self.t.host(self.service_port)
+        binary = self.t.binary
+        self.t.binary = self.host_binary
+        self.host = self.t.host(self.service_port, level=self.level)
+        self.t.binary = binary
 
     def start_guest(self):
-        self.guest = self.t.guest()
+        self.guest = self.t.guest(level=self.level)
         self.port = self.guest.port
 
     def attached(self):
