@@ -14,6 +14,16 @@ static void set_reject(const char *unused) {
 enum { reject = false };
 #endif
 
+#if CONFIG_FEATURE_WAIT
+static long seconds;
+
+static void set_wait(const char *value) {
+    seconds = proxy_number('w', value, 0, 86400);
+}
+#else
+enum { seconds = 0 };
+#endif
+
 /* The macros have their commas in them. */
 /* clang-format off */
 static const struct opt options[] = {
@@ -24,6 +34,9 @@ static const struct opt options[] = {
     PROXY_OPT_UNIX("listen on a unix socket instead of a port")
     PROXY_OPT_GLOB("use the channels with these names (up to 8 times)")
     PROXY_OPT_READY
+#if CONFIG_FEATURE_WAIT
+    {'w', "SECONDS", "clients wait that long for a host (with -r for a channel too)", set_wait},
+#endif
     {0},
 };
 /* clang-format on */
@@ -47,5 +60,5 @@ int vios_proxy_guest_main(int argc, char **argv) {
     struct proxy_setup setup;
 
     proxy_setup(&setup, CONFIG_HOST_DIRECTORY, argv + 1, n);
-    return guest_run(&setup, reject);
+    return guest_run(&setup, reject, seconds * 1000L);
 }

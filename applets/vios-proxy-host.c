@@ -1,19 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* vios-proxy-host: connects the virtio-serial channels of many guests, none of them trusted, to a service of the host. */
 #include "applets.h"
-#include "lib/fmt.h"
 #include "lib/host.h"
-#include "lib/log.h"
 
 #if CONFIG_FEATURE_GUEST_LIMIT
 static unsigned limit;
 
 static void set_limit(const char *value) {
-    long n = fmt_number(value, 1, CONFIG_HOST_CONNECTIONS);
-
-    if (n < 0)
-        log_fatal("-m %s: a number in range 1..%d is needed", value, CONFIG_HOST_CONNECTIONS);
-    limit = (unsigned)n;
+    limit = (unsigned)proxy_number('m', value, 1, CONFIG_HOST_CONNECTIONS);
 }
 #else
 enum { limit = 0 };

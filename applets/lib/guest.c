@@ -12,6 +12,7 @@
 #include "initiator.h"
 #include "log.h"
 #include "loop.h"
+#include "memory.h"
 #include "sysfs.h"
 #include "watch.h"
 
@@ -22,43 +23,63 @@ static unsigned listener_count;
 static bool reject_when_busy, from_sysfs;
 static bool listening, called; /* select() watches the listeners; it has told of a client */
 static long long paused_until;
+static long patience; /* -w, in milliseconds */
 static struct log_limit no_host, all_busy, accept_failed;
 
 static bool in_sysfs(void) { return CONFIG_FEATURE_SYSFS && from_sysfs; }
 
 /* ---- choosing ---- */
 
-static bool is_free(const struct channel *ch) {
-    return *ch->name && ch->fd >= 0 && ch->attached && !ch->gone && !ch->conns;
+static enum guest_choice kind_of(const struct channel *ch) {
+    const struct conn *c = ch->conns;
+
+    if (!*ch->name || ch->fd < 0 || !ch->attached)
+        return GUEST_NO_HOST;
+    if (ch->gone)
+        return GUEST_BUSY;
+    if (!c)
+        return ch->silent ? GUEST_SILENT : GUEST_FREE;
+    return link_lingers(&c->link) && !conn_is_stuck(c) ? GUEST_LINGERS : GUEST_BUSY;
 }
 
-static bool is_better(const struct channel *a, const struct channel *b) {
-    return a->silent != b->silent ? b->silent : a->used < b->used;
-}
-
-enum guest_choice guest_choose(struct channel **chosen, bool lively) {
-    enum guest_choice choice = GUEST_NO_HOST;
+enum guest_choice guest_choose(struct channel **chosen) {
+    enum guest_choice best = GUEST_NO_HOST;
+    unsigned age = 0; /* of those of one kind the lowest counts */
 
     *chosen = NULL;
     for (unsigned i = 0; i < channel_count(); i++) {
         struct channel *ch = channel_at(i);
+        enum guest_choice kind = kind_of(ch);
+        unsigned a = kind == GUEST_LINGERS ? (unsigned)ch->conns->deadline : ch->used;
 
-        if (*ch->name && ch->fd >= 0 && ch->attached && choice == GUEST_NO_HOST)
-            choice = GUEST_BUSY;
-        if (!is_free(ch) || (lively && ch->silent) || (*chosen && !is_better(ch, *chosen)))
+        if (kind > best || (kind == best && (int)(a - age) >= 0))
             continue;
+        best = kind;
+        age = a;
         *chosen = ch;
-        choice = GUEST_FREE;
     }
-    return choice;
+    return best;
+}
+
+/* A channel for a client that waits: if none is free, a connection that lingers ends for it. */
+static enum guest_choice find_channel(struct channel **ch) {
+    enum guest_choice choice = guest_choose(ch);
+
+    if (choice != GUEST_LINGERS)
+        return choice;
+    initiator_finish((*ch)->conns);
+    return guest_choose(ch);
 }
 
 /* ---- clients ---- */
 
+static bool rejects(void) { return CONFIG_FEATURE_REJECT && reject_when_busy; }
+
 static void on_listener(void *arg, unsigned ready) {
     (void)arg;
     (void)ready;
-    called = true; /* the review takes it */
+    called = true;
+    proxy_want_review();
 }
 
 static void watch_listeners(bool on) {
@@ -80,20 +101,82 @@ static int accept_any(char client[CONN_CLIENT]) {
     return fd;
 }
 
-static void turn_away(int fd, const char *client, enum guest_choice choice) {
-    bool busy = choice != GUEST_NO_HOST;
-    const char *why = busy              ? "all channels are in use"
-                      : channel_count() ? "no host is attached on any channel"
-                                        : "there is no channel (vios-list tells why)";
+static const char *path_of(const char *name) { return in_sysfs() ? sysfs_path(name) : watch_path(name); }
 
-    log_limited(busy ? &all_busy : &no_host, loop_now(), LOG_WARN, "%s: client %s closed", why, client);
+/* Why no channel can be used. */
+static const char *why_none(void) {
+    static char why[CHANNEL_NAME + CHANNEL_NOTE + 32];
+    const struct channel *shut = NULL;
+
+    for (unsigned i = 0; i < channel_count(); i++) {
+        const struct channel *ch = channel_at(i);
+
+        if (ch->fd >= 0)
+            return "no host is attached on any channel";
+        if (*ch->name)
+            shut = ch;
+    }
+    if (!shut)
+        return "there is no channel (vios-list tells why)";
+    fmt_print(why, sizeof why, "no channel can be opened: %s: %s", shut->name, channel_why(shut, path_of(shut->name)));
+    return why;
+}
+
+static void turn_away(int fd, const char *client, enum guest_choice choice) {
+    struct log_limit *limit = choice == GUEST_NO_HOST ? &no_host : &all_busy;
+    const char *why = "all channels are in use";
+
+    if (limit == &no_host && limit->next <= loop_now())
+        why = why_none();
+    log_limited(limit, loop_now(), LOG_WARN, "%s: client %s closed", why, client);
     close(fd);
 }
 
-/* Takes one client. False: there is none, or it cannot be taken now. */
-static bool accept_one(struct channel *ch, enum guest_choice choice) {
+/* ---- clients that wait for a channel ---- */
+
+enum { WAITING = CONFIG_FEATURE_WAIT ? 64 : 1 };
+
+/* In the order in which they came. until: when the first one is closed; with -w that is some time away. */
+static MEMORY_BULK struct waiting {
+    int fd;
+    long long until;
     char client[CONN_CLIENT];
-    int fd = loop_admit(accept_any(client));
+} waiting[WAITING];
+static unsigned count;
+static long long closes_at; /* that of the first, 0: never */
+
+/* The first one gets the channel, or its time is over. */
+static void dismiss(struct channel *ch, enum guest_choice choice) {
+    if (choice <= GUEST_SILENT)
+        initiator_open(ch, waiting->fd, waiting->client, loop_now());
+    else
+        turn_away(waiting->fd, waiting->client, choice);
+    memmove(waiting, waiting + 1, --count * sizeof *waiting);
+}
+
+/* Serves whom it can. Without -r the wait for a channel that is in use has no limit. */
+static void serve_waiting(void) {
+    closes_at = 0;
+    while (count) {
+        struct channel *ch;
+        enum guest_choice choice = find_channel(&ch);
+
+        if (choice > GUEST_SILENT && choice < GUEST_NO_HOST && !rejects())
+            return;
+        if (CONFIG_FEATURE_WAIT && choice > GUEST_SILENT && waiting->until > loop_now()) {
+            closes_at = waiting->until;
+            return;
+        }
+        dismiss(ch, choice);
+    }
+}
+
+/* ---- clients that come ---- */
+
+/* Takes one client. False: there is none, or it cannot be taken now. */
+static bool accept_one(void) {
+    struct waiting *w = &waiting[count];
+    int fd = loop_admit(accept_any(w->client));
 
     if (fd < 0 && errno != EMFILE && errno != ENFILE && errno != ENOMEM && errno != ENOBUFS)
         return errno == ECONNABORTED || errno == EINTR;
@@ -104,10 +187,10 @@ static bool accept_one(struct channel *ch, enum guest_choice choice) {
         paused_until = loop_now() + PAUSE;
         return false;
     }
-    if (choice == GUEST_FREE)
-        initiator_open(ch, fd, client, loop_now());
-    else
-        turn_away(fd, client, choice);
+    w->fd = fd;
+    if (CONFIG_FEATURE_WAIT)
+        w->until = loop_now() + patience;
+    count++;
     return true;
 }
 
@@ -118,7 +201,7 @@ static void move(struct conn *c) {
     char client[CONN_CLIENT];
     long long since = c->since;
 
-    if (guest_choose(&other, true) != GUEST_FREE || other == c->channel)
+    if (guest_choose(&other) != GUEST_FREE)
         return;
     log_msg(LOG_WARN, "%s: no answer: client %s goes to %s", c->channel->name, c->client, other->name);
     fmt_copy(client, sizeof client, c->client);
@@ -142,39 +225,44 @@ static bool client_waits(void) {
     return waits;
 }
 
-/* Serves whom it can, then listens for more only if they could be dealt with: others wait in the backlog. */
-static void review(void) {
+/* Whether one more client could be dealt with now: others wait in the backlog. */
+static bool may_take(void) {
     struct channel *ch;
-    enum guest_choice choice;
-    bool takes = false;
+
+    if (paused_until || count == WAITING)
+        return false;
+    return guest_choose(&ch) != GUEST_BUSY || rejects();
+}
+
+/* Serves whom it can, then listens for more only if they could be dealt with. */
+static void review(void) {
+    bool listens = false;
 
     if (!listener_count)
         return;
-    if (loop_stopped()) {
-        watch_listeners(false);
-        return;
+    if (!loop_stopped())
+        move_waiting();
+    while (!loop_stopped()) {
+        serve_waiting();
+        listens = may_take();
+        if (!listens || !client_waits() || !accept_one())
+            break;
     }
-    move_waiting();
-    do {
-        choice = guest_choose(&ch, false);
-        takes = !paused_until && (choice != GUEST_BUSY || (CONFIG_FEATURE_REJECT && reject_when_busy));
-    } while (takes && client_waits() && accept_one(ch, choice));
-    watch_listeners(takes);
+    watch_listeners(listens && !loop_stopped());
 }
 
 static long timer(void) {
-    long left = paused_until ? (long)(paused_until - loop_now()) : -1;
+    long long when = closes_at && (!paused_until || closes_at < paused_until) ? closes_at : paused_until;
+    long left = when ? (long)(when - loop_now()) : -1;
 
-    if (paused_until && left <= 0) {
-        paused_until = 0;
-        left = -1;
-    }
-    return left;
+    if (!when || left > 0)
+        return left;
+    paused_until = 0;
+    proxy_want_review();
+    return 0;
 }
 
 /* ---- names ---- */
-
-static const char *path_of(const char *name) { return in_sysfs() ? sysfs_path(name) : watch_path(name); }
 
 static void tell_again(const char *name) {
     if (in_sysfs())
@@ -212,7 +300,7 @@ static void listen_at(const struct net_address *a) {
     listeners[listener_count++] = fd;
 }
 
-int guest_run(const struct proxy_setup *setup, bool reject) {
+int guest_run(const struct proxy_setup *setup, bool reject, long wait) {
     static const struct proxy_names names = {
         CONFIG_GUEST_CHANNELS, "GUEST_CHANNELS", path_of, tell_again, NULL, review,
     };
@@ -220,6 +308,7 @@ int guest_run(const struct proxy_setup *setup, bool reject) {
     unsigned long long inode; /* of our unix socket: as long as it listens no other file has that number */
 
     reject_when_busy = reject;
+    patience = wait;
     from_sysfs = CONFIG_FEATURE_SYSFS && !setup->given && access(setup->directory, F_OK);
     if (!in_sysfs())
         watch_check(setup->directory);

@@ -52,6 +52,11 @@ int initiator_take(struct conn *c) {
     return fd;
 }
 
+void initiator_finish(struct conn *c) {
+    conn_apply(c, link_event(&c->link, LINK_TIMEOUT, NULL));
+    relay_pump(c->channel);
+}
+
 /* What comes without a connection, or after its RESET, is read to see the host go. */
 static bool hears(const struct channel *ch) {
     (void)ch;
@@ -78,6 +83,12 @@ static void finished(struct conn *c) {
         channel_unanswered(c->channel);
 }
 
+/* Another client may be waiting for a channel whose connection lingers. */
+static void pumped(struct channel *ch) {
+    if (ch->conns && link_lingers(&ch->conns->link))
+        channel_mark(ch);
+}
+
 const struct role initiator = {
     .link = LINK_GUEST,
     .busy = CONFIG_GUEST_CHANNELS,
@@ -85,4 +96,5 @@ const struct role initiator = {
     .stray = channel_skip_input,
     .expired = expired,
     .finished = finished,
+    .pumped = pumped,
 };

@@ -13,6 +13,9 @@ void initiator_open(struct channel *ch, int fd, const char *client, long long si
 /* Takes the client away from a connection whose SYN has no answer yet, and gives that up. The client's fd. */
 int initiator_take(struct conn *c);
 
+/* Ends a connection that lingers: its time is over. */
+void initiator_finish(struct conn *c);
+
 /* Whether another channel should have the client: this one's host has not answered for CONFIG_MOVE_TIMEOUT.
  * vios-protocol(7), guest rule 6. */
 bool initiator_is_late(const struct conn *c);

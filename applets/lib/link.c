@@ -5,6 +5,8 @@
 
 enum { EOS_LETTER = 'E', CAPABILITIES_MAX = 16 };
 enum { LINGER = CONFIG_LINGER_TIMEOUT ? CONFIG_LINGER_TIMEOUT : 1 };
+/* A service that has ended seldom waits for more. */
+enum { LINGER_HOST = LINGER / 5 ? LINGER / 5 : 1 };
 
 static const struct frame_tokens refusal = {{'R', 'R', 'R', 'R'}, {'R', 'R', 'R', 'R'}};
 
@@ -194,13 +196,17 @@ long link_patience(const struct link *l, bool stuck) {
     case LINK_ESTABLISHED:
         if (!l->sent_eof && !l->got_eof)
             return 0;
-        return l->eos || stuck ? CONFIG_HALF_CLOSED_TIMEOUT * 1000L : LINGER;
+        if (l->eos || stuck)
+            return CONFIG_HALF_CLOSED_TIMEOUT * 1000L;
+        return link_is_guest(l) ? LINGER : LINGER_HOST;
     case LINK_CLOSING:
         return CONFIG_HALF_CLOSED_TIMEOUT * 1000L;
     default:
         return 0;
     }
 }
+
+bool link_lingers(const struct link *l) { return l->state == LINK_ESTABLISHED && l->sent_eof && !l->eos; }
 
 bool link_may_explain(const struct link *l) { return link_is_guest(l) || l->offered; }
 

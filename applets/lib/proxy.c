@@ -50,6 +50,14 @@ void proxy_set_ready(const char *fd) {
         log_fatal("-f %s: not an open file descriptor", fd);
 }
 
+long proxy_number(char option, const char *value, int low, int high) {
+    long n = fmt_number(value, low, high);
+
+    if (n < 0)
+        log_fatal("-%c %s: a number in range %d..%d is needed", option, value, low, high);
+    return n;
+}
+
 bool proxy_has_globs(void) { return CONFIG_FEATURE_GLOB && glob_count; }
 
 bool proxy_glob(const char *name) {
@@ -221,13 +229,18 @@ static void decide(struct channel *ch) {
         channel_later(ch, loop_now());
 }
 
+static bool review_wanted = true;
+
+void proxy_want_review(void) { review_wanted = true; }
+
 /* What follows from all that has happened since the last wait. */
 static void review(void) {
-    do {
+    while (review_wanted || channel_is_any_marked()) {
+        review_wanted = false;
         channel_review(decide);
         if (names->review)
             names->review();
-    } while (channel_is_any_marked());
+    }
 }
 
 /* ---- the main loop ---- */

@@ -35,6 +35,9 @@ void proxy_set_unix(const char *path);
 void proxy_set_glob(const char *pattern);
 void proxy_set_ready(const char *fd);
 
+/* The number that is an option's value; one that is not in range is FATAL. */
+long proxy_number(char option, const char *value, int low, int high);
+
 /* The default port, in the help. */
 #define PROXY_QUOTE(x) #x
 #define PROXY_TEXT(x) PROXY_QUOTE(x)
@@ -67,6 +70,9 @@ struct proxy_names {
     void (*opened)(struct channel *ch);
     void (*review)(void);
 };
+/* Names.review() is called before the next wait. It is without this whenever a channel has been marked. */
+void proxy_want_review(void);
+
 void proxy_init(const struct proxy_names *names); /* from here on a signal ends it cleanly */
 
 /* A watch_fn: opens what comes, gives up what goes. */

@@ -445,7 +445,10 @@ static void take_reset(struct peer *p) {
         p->s->got_reset = true;
         sim_note("%s got RESET %.*s", p->name, (int)p->text_bytes, (const char *)p->text);
         leave(p);
+        return;
     }
+    for (unsigned i = 0; i < session_count; i++) /* it lingered, and has ended before the peer's own RESET, or what came before that, was read */
+        sessions[i].got_reset |= p->is_host && !sessions[i].eos && same(&p->tokens, &sessions[i].tokens);
 }
 
 static void take_syn(struct peer *p) {

@@ -5,8 +5,16 @@
 #include "unit.h"
 
 /* The table of channels: one letter each for what it is, and the turn of its last connection. Upper case: silent last time.
- * f free, b busy, d detached, c closed, g gone, - an empty slot. */
+ * f free, b busy, d detached, c closed, g gone, - an empty slot. l, m, n: lingers, m has been
+ * quiet longest, then l; k: lingers, with bytes for its client. */
 static struct conn busy = {.link = {.state = LINK_ESTABLISHED}};
+static struct input stuck = {.head = 7, .tail = 8};
+static struct conn lingering[] = {
+    {.link = {.state = LINK_ESTABLISHED, .sent_eof = true}, .deadline = 0x180000001},
+    {.link = {.state = LINK_ESTABLISHED, .sent_eof = true}, .deadline = 0x180000002},
+    {.link = {.state = LINK_ESTABLISHED, .sent_eof = true}, .deadline = 0x17fffffff},
+    {.link = {.state = LINK_ESTABLISHED, .sent_eof = true}, .deadline = 0x180000003},
+};
 
 static void fill(const char *kinds, const unsigned *used) {
     char name[8];
@@ -23,7 +31,10 @@ static void fill(const char *kinds, const unsigned *used) {
         ch->attached = kind != 'd' && kind != 'c';
         ch->silent = kinds[i] < 'a' && kinds[i] != '-';
         ch->gone = kind == 'g';
-        ch->conns = kind == 'b' ? &busy : NULL;
+        ch->conns = kind == 'b' ? &busy : kind >= 'k' && kind <= 'n' ? &lingering[kind - 'k'] : NULL;
+        if (ch->conns)
+            ch->conns->channel = ch;
+        ch->in = kind == 'k' ? &stuck : NULL;
         ch->used = used[i];
     }
     for (unsigned i = 0; kinds[i]; i++)
@@ -53,6 +64,11 @@ static void choice(void) {
         {"bff", {1, 5, 9}, 1, 1},
         {"bFd", {1, 5, 2}, 1, -1},
         {"-bf", {0, 1, 2}, 2, 2},
+        {"l", {0}, 0, 0},
+        {"blmnd", {0, 1, 2, 3, 4}, 2, 2},
+        {"nkl", {1, 2, 3}, 2, 2},
+        {"kb", {1, 2}, -1, -1},
+        {"lmf", {1, 2, 9}, 2, 2},
         {"f-f", {2, 0, 1}, 2, 2},
         {"gf", {1, 2}, 1, 1},
         {"fdcbGf", {9, 1, 1, 1, 1, 8}, 5, 5},
@@ -65,10 +81,12 @@ static void choice(void) {
             enum guest_choice c;
 
             fill(rows[i].kinds, rows[i].used);
-            c = guest_choose(&ch, lively);
-            got = c == GUEST_FREE ? (int)(ch - channel_at(0)) : c == GUEST_BUSY ? -1 : -2;
-            if (c != GUEST_FREE && ch)
-                FAIL("%s: a channel is chosen, and none is free", rows[i].kinds);
+            c = guest_choose(&ch);
+            if (lively && c == GUEST_SILENT)
+                c = GUEST_BUSY;
+            got = c < GUEST_BUSY ? (int)(ch - channel_at(0)) : c == GUEST_BUSY ? -1 : -2;
+            if ((c == GUEST_LINGERS) != (got >= 0 && strchr("lmn", rows[i].kinds[got]) != NULL))
+                FAIL("%s: %d is no channel that lingers", rows[i].kinds, got);
             if (got != wanted)
                 FAIL("%s%s: %d, not %d", rows[i].kinds, lively ? " lively" : "", got, wanted);
         }

@@ -284,9 +284,14 @@ static void patience(void) {
     l = bring(LINK_HOST, OPEN_E);
     EQUAL(link_patience(&l, true), 0);
     l = bring(LINK_HOST, OPEN_S);
+    CHECK(link_lingers(&l));
+    EQUAL(link_patience(&l, false), CONFIG_LINGER_TIMEOUT / 5);
+    l = bring(LINK_GUEST, OPEN_S);
+    CHECK(link_lingers(&l));
     EQUAL(link_patience(&l, false), CONFIG_LINGER_TIMEOUT);
     EQUAL(link_patience(&l, true), CONFIG_HALF_CLOSED_TIMEOUT * 1000);
     l = bring(LINK_GUEST, OPEN_ES);
+    CHECK(!link_lingers(&l));
     EQUAL(link_patience(&l, false), CONFIG_HALF_CLOSED_TIMEOUT * 1000);
     l = bring(LINK_GUEST, OPEN_EG);
     EQUAL(link_patience(&l, false), CONFIG_HALF_CLOSED_TIMEOUT * 1000);
@@ -382,7 +387,7 @@ static void a_pair_comes_to_its_end(void) {
                 } else {
                     carry_out(me, other, link_event(&me->l, LINK_LOCAL_EOF, NULL), agree);
                 }
-            } else if (quiet && !agree && link_patience(&me->l, false) == CONFIG_LINGER_TIMEOUT) {
+            } else if (quiet && link_lingers(&me->l)) {
                 carry_out(me, other, link_event(&me->l, LINK_TIMEOUT, NULL), agree);
             }
         }

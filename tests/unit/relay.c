@@ -404,8 +404,8 @@ static void sleeps(void) {
             check_channel(ch, sim_at(ch->fd));
     }
     if (is_guest && has_client() && !sim_watches(listener, false) && !sim_faults.no_fd && !sim_faults.high_fd && !stopping &&
-        guest_choose(&ch, false) == GUEST_FREE)
-        sim_fail("a client waits, a channel is free, and the program sleeps");
+        guest_choose(&ch) <= GUEST_LINGERS)
+        sim_fail("a client waits, a channel is free or lingers, and the program sleeps");
 }
 
 static void stops(void) {
@@ -488,7 +488,7 @@ static void run(unsigned long long seed) {
     net_literal(proxy.service, "127.0.0.1", 5672);
     log_name(is_guest ? "vios-proxy-guest" : "vios-proxy-host", true);
     log_level_set("DEBUG");
-    status = is_guest ? guest_run(&proxy, !sim_random(8)) : host_run(&proxy, sim_random(6) ? 0 : 1 + sim_random(2));
+    status = is_guest ? guest_run(&proxy, !sim_random(8), sim_random(2) ? 0 : sim_random(4000)) : host_run(&proxy, sim_random(6) ? 0 : 1 + sim_random(2));
     if (status)
         sim_fail("exit status %d", status);
     ends_check(stop_early, sim_now() >= stopped_at + GRACE);
