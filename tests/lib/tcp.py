@@ -114,14 +114,14 @@ class Worker(threading.Thread):
 class Service:
     """A TCP service: handler(sock) runs in a thread for each connection. accepted counts them."""
 
-    def __init__(self, t, handler, path=None, address='127.0.0.1'):
+    def __init__(self, t, handler, path=None, address='127.0.0.1', port=0):
         self.handler, self.accepted, self.socks = handler, 0, []
         if path:
             self.listener = socket.socket(socket.AF_UNIX)
             self.listener.bind(str(path))
         else:
             self.listener = socket.socket(socket.AF_INET6 if ':' in address else socket.AF_INET)
-            self.listener.bind((address, 0))
+            self.listener.bind((address, port))
             self.port = self.listener.getsockname()[1]
         self.listener.listen(4096)  # a full backlog would be a service that hangs
         threading.Thread(target=self._accept, daemon=True).start()
