@@ -305,8 +305,8 @@ static int failed(struct channel *ch, const char *path, const char *what, long l
     limit = channel_limit(ch, now);
     if (limit == &ch->ends) /* is for those of its connections */
         limit = &once;
-    ch->complained = log_limited(limit, now, LOG_ERROR, "%s %s: %s; %s", what, ch->name, channel_why(ch, path),
-                                 is_console(ch) ? "left alone" : "trying again");
+    ch->complained = log_limited(limit, now, LOG_ERROR, "%s %s: %s; %s", what, ch->name,
+                                 channel_why(ch, path), is_console(ch) ? "left alone" : "trying again");
     return -1;
 }
 

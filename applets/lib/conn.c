@@ -47,8 +47,8 @@ struct conn *conn_new(struct channel *ch, enum link_role role) {
 static void log_end(const struct conn *c) {
     unsigned ms = (unsigned)(loop_now() - c->begun);
 
-    log_msg(LOG_DEBUG, "%s: %s: is over: %llu bytes received, %llu sent, %u.%03u s", c->channel->name, c->client, c->received,
-            c->sent, ms / 1000, ms % 1000);
+    log_msg(LOG_DEBUG, "%s: %s: is over: %llu bytes received, %llu sent, %u.%03u s",
+            c->channel->name, c->client, c->received, c->sent, ms / 1000, ms % 1000);
 }
 
 void conn_free(struct conn *c) {

@@ -101,7 +101,9 @@ static int accept_any(char client[CONN_CLIENT]) {
     return fd;
 }
 
-static const char *path_of(const char *name) { return in_sysfs() ? sysfs_path(name) : watch_path(name); }
+static const char *path_of(const char *name) {
+    return in_sysfs() ? sysfs_path(name) : watch_path(name);
+}
 
 /* Why no channel can be used. */
 static const char *why_none(void) {
@@ -118,7 +120,8 @@ static const char *why_none(void) {
     }
     if (!shut)
         return "there is no channel (vios-list tells why)";
-    fmt_print(why, sizeof why, "no channel can be opened: %s: %s", shut->name, channel_why(shut, path_of(shut->name)));
+    fmt_print(why, sizeof why, "no channel can be opened: %s: %s", shut->name,
+              channel_why(shut, path_of(shut->name)));
     return why;
 }
 
@@ -136,10 +139,10 @@ static void turn_away(int fd, const char *client, enum guest_choice choice) {
 
 enum { WAITING = CONFIG_FEATURE_WAIT ? 64 : 1 };
 
-/* In the order in which they came. until: when the first one is closed; with -w that is some time away. */
+/* In the order in which they came. */
 static MEMORY_BULK struct waiting {
     int fd;
-    long long until;
+    long long until; /* when it is closed if it has no channel; without -w that is at once */
     char client[CONN_CLIENT];
 } waiting[WAITING];
 static unsigned count;
@@ -252,9 +255,12 @@ static void review(void) {
 }
 
 static long timer(void) {
-    long long when = closes_at && (!paused_until || closes_at < paused_until) ? closes_at : paused_until;
-    long left = when ? (long)(when - loop_now()) : -1;
+    long long when = paused_until;
+    long left;
 
+    if (closes_at && (!when || closes_at < when))
+        when = closes_at;
+    left = when ? (long)(when - loop_now()) : -1;
     if (!when || left > 0)
         return left;
     paused_until = 0;

@@ -14,13 +14,13 @@ enum guest_choice {
     GUEST_NO_HOST,
 };
 
-/* The channel for the next client: the least recently used one that is free; of those that linger, the one that has been quiet
- * longest. */
+/* The channel for the next client: the least recently used one that is free; of those that linger,
+ * the one that has been quiet longest. */
 enum guest_choice guest_choose(struct channel **chosen);
 
 /* Listens, uses the channels of setup->directory (or of sysfs, if that is the default and missing) until it is told to stop.
- * reject: a client that finds all channels in use is closed at once. wait: milliseconds for which a client waits for a host, or with
- * reject for a channel. Returns the exit status. */
+ * reject: a client that finds all channels in use is closed at once. wait: milliseconds for which a
+ * client waits for a host, or with reject for a channel. Returns the exit status. */
 int guest_run(const struct proxy_setup *setup, bool reject, long wait);
 
 #endif

@@ -13,8 +13,8 @@ bool holder_each(void (*fn)(const struct stat *open, int pid, void *arg), void *
 int holder_of(dev_t device);
 int holder_of_socket(unsigned long inode);
 
-/* "held by NAME (pid N)", of pid, or of the process that has the character device at path open; in a static buffer. In a binary
- * without the diagnostic applets the second does not know the process. */
+/* "held by NAME (pid N)", of pid, or of the process that has the character device at path open; in a
+ * static buffer. In a binary without the diagnostic applets the second does not know the process. */
 const char *holder_text(int pid);
 const char *holder_at(const char *path);
 

@@ -206,7 +206,9 @@ long link_patience(const struct link *l, bool stuck) {
     }
 }
 
-bool link_lingers(const struct link *l) { return l->state == LINK_ESTABLISHED && l->sent_eof && !l->eos; }
+bool link_lingers(const struct link *l) {
+    return l->state == LINK_ESTABLISHED && l->sent_eof && !l->eos;
+}
 
 bool link_may_explain(const struct link *l) { return link_is_guest(l) || l->offered; }
 

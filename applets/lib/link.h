@@ -118,8 +118,8 @@ unsigned link_event(struct link *l, enum link_event event, const char *why);
  * none. stuck: bytes wait for the TCP side to take them. vios-protocol(7), extension rule 4. */
 long link_patience(const struct link *l, bool stuck);
 
-/* Whether it waits for the rest of the other direction, from a peer that does not know `E`: until link_patience() is over, or, in a
- * guest, another client needs the channel. vios-protocol(7), extensions. */
+/* Whether it waits for the rest of the other direction, from a peer that does not know `E`: until
+ * link_patience() is over or, in a guest, another client needs the channel. */
 bool link_lingers(const struct link *l);
 
 /* Whether the peer may have payload on its RESET (a guest that offered nothing may be the

@@ -118,11 +118,12 @@ static void add_directory(const char *name) {
     enter(at);
 }
 
-/* What is in a guest's directory is not followed out of it. */
+/* A guest's owner could lead us to another guest's sockets, or make such links at will. */
 static void leave_link(const char *name, size_t parent) {
     struct log_limit once = {0}, *limit = crowd_limit(name, parent, loop_now());
 
-    log_limited(limit ? limit : &once, loop_now(), LOG_WARN, "%s is a symbolic link: it is left alone", watch_path(name));
+    log_limited(limit ? limit : &once, loop_now(), LOG_WARN,
+                "%s is a symbolic link: it is left alone", watch_path(name));
 }
 
 /* A name in a directory has been seen. False: no more are to be looked at. */

@@ -447,7 +447,8 @@ static void take_reset(struct peer *p) {
         leave(p);
         return;
     }
-    for (unsigned i = 0; i < session_count; i++) /* it lingered, and has ended before the peer's own RESET, or what came before that, was read */
+    /* It lingered, and has ended before the peer's own RESET, or what came before that, was read. */
+    for (unsigned i = 0; i < session_count; i++)
         sessions[i].got_reset |= p->is_host && !sessions[i].eos && same(&p->tokens, &sessions[i].tokens);
 }
 

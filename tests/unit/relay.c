@@ -488,7 +488,10 @@ static void run(unsigned long long seed) {
     net_literal(proxy.service, "127.0.0.1", 5672);
     log_name(is_guest ? "vios-proxy-guest" : "vios-proxy-host", true);
     log_level_set("DEBUG");
-    status = is_guest ? guest_run(&proxy, !sim_random(8), sim_random(2) ? 0 : sim_random(4000)) : host_run(&proxy, sim_random(6) ? 0 : 1 + sim_random(2));
+    if (is_guest)
+        status = guest_run(&proxy, !sim_random(8), sim_random(2) ? 0 : sim_random(4000));
+    else
+        status = host_run(&proxy, sim_random(6) ? 0 : 1 + sim_random(2));
     if (status)
         sim_fail("exit status %d", status);
     ends_check(stop_early, sim_now() >= stopped_at + GRACE);
