@@ -47,8 +47,9 @@ def parallel(function, items):
         return list(pool.map(function, items))
 
 
-# The proxies but for their surroundings (watch, sysfs, memory), for which the simulation has its own.
-PARTS = 'agent channel conn crowd debt error file fmt frame guest host initiator link log loop net opt pool proxy receiver relay responder role sender sys'.split()
+# All of applets/lib but what surrounds the proxies (names, memory): the simulation has its own of these.
+SURROUNDINGS = 'memory sysfs watch directory scan'.split()
+PARTS = sorted(p.stem for p in (ROOT / 'applets/lib').glob('*.c') if p.stem not in SURROUNDINGS)
 
 
 class Lib:
