@@ -233,9 +233,11 @@ static bool review_wanted = true;
 
 void proxy_want_review(void) { review_wanted = true; }
 
+static bool needs_review(void) { return review_wanted || channel_is_any_marked(); }
+
 /* What follows from all that has happened since the last wait. */
 static void review(void) {
-    while (review_wanted || channel_is_any_marked()) {
+    while (needs_review()) {
         review_wanted = false;
         channel_review(decide);
         if (names->review)
@@ -312,10 +314,13 @@ void proxy_run(long (*timer)(void)) {
 
     say_ready();
     while (!loop_stopped()) {
-        long wait = timer ? timer() : -1; /* first: it may begin what is then reviewed, or waited for */
         bool resting;
+        long wait;
 
         review();
+        wait = timer ? timer() : -1; /* before the others: it may begin what they wait for */
+        if (needs_review())
+            wait = 0;
         wait = sooner(wait, sooner(relay_timeout(), until(channel_retry_at())));
         resting = wait < 0 && !channel_busy();
         if (resting && quiet) {
