@@ -9,7 +9,7 @@
 #include "lib/log.h"
 #include "lib/out.h"
 #include "lib/ports.h"
-#include "lib/proxy.h"
+#include "lib/filter.h"
 #include "lib/why.h"
 
 enum { USAGE = 2, NONE = 3, COLUMNS = 7, CELL = 280 };
@@ -25,7 +25,7 @@ static void set_json(const char *unused) {
 /* clang-format off */
 static const struct opt options[] = {
     {'j', NULL, "JSON (also --json)", set_json},
-    PROXY_OPT_GLOB("list the channels with these names (up to 8 times)")
+    FILTER_OPT("list the channels with these names (up to 8 times)")
     {0},
 };
 /* clang-format on */
@@ -194,7 +194,7 @@ static void tell_unlinked(void) {
                     ports_at(i)->name);
 }
 
-static bool wanted(const struct port *p) { return !proxy_has_globs() || proxy_glob(p->name); }
+static bool wanted(const struct port *p) { return !filter_is_given() || filter_matches(p->name); }
 
 static void say(const char *reason) { log_msg(LOG_ERROR, "none found: %s", reason); }
 

@@ -11,7 +11,7 @@
 #include "lib/out.h"
 #include "lib/ports.h"
 #include "lib/probe.h"
-#include "lib/proxy.h"
+#include "lib/filter.h"
 #include "lib/sysfs.h"
 #include "lib/why.h"
 
@@ -51,7 +51,7 @@ static const struct opt options[] = {
     {'i', "SECONDS", "between them (1)", set_interval},
     {'t', "SECONDS", "for each at most (12)", set_timeout},
     {'j', NULL, "JSON (also --json)", set_json},
-    PROXY_OPT_GLOB("probe the channels with these names (up to 8 times)")
+    FILTER_OPT("probe the channels with these names (up to 8 times)")
     {0},
 };
 /* clang-format on */
@@ -255,7 +255,7 @@ static void probe_port(const struct port *port, bool each) {
     series(&t, each);
 }
 
-static bool wanted(const struct port *p) { return proxy_has_globs() ? proxy_glob(p->name) : !*p->agent; }
+static bool wanted(const struct port *p) { return filter_is_given() ? filter_matches(p->name) : !*p->agent; }
 
 static void probe_directory(const char *directory) {
     unsigned all;
@@ -275,7 +275,7 @@ static void probe_directory(const char *directory) {
         return;
     worst = probe_status(PROBE_NO_CHANNEL);
     if (all)
-        say(proxy_has_globs() ? "no name matches -n" : "there are only ports of other agents: -n NAME probes such a one anyway");
+        say(filter_is_given() ? "no name matches -n" : "there are only ports of other agents: -n NAME probes such a one anyway");
     else if (ports_hidden())
         say("no permission to see all that there is");
     else

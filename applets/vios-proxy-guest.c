@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* vios-proxy-guest: a service of the host on a local port of the guest, through virtio-serial ports. */
 #include "applets.h"
+#include "lib/filter.h"
 #include "lib/guest.h"
 
 #if CONFIG_FEATURE_REJECT
@@ -18,7 +19,7 @@ enum { reject = false };
 static long seconds;
 
 static void set_wait(const char *value) {
-    seconds = proxy_number('w', value, 0, 86400);
+    seconds = opt_number('w', value, 0, 86400);
 }
 #else
 enum { seconds = 0 };
@@ -30,9 +31,9 @@ static const struct opt options[] = {
 #if CONFIG_FEATURE_REJECT
     {'r', NULL, "close a client at once when all channels are in use", set_reject},
 #endif
-    PROXY_OPT_ADDR("ADDR...", "listen on this IPv4 or IPv6 address instead of 127.0.0.1 (up to 4 times)")
-    PROXY_OPT_UNIX("listen on a unix socket instead of a port")
-    PROXY_OPT_GLOB("use the channels with these names (up to 8 times)")
+    SETUP_OPT_ADDR("ADDR...", "listen on this IPv4 or IPv6 address instead of 127.0.0.1 (up to 4 times)")
+    SETUP_OPT_UNIX("listen on a unix socket instead of a port")
+    FILTER_OPT("use the channels with these names (up to 8 times)")
     PROXY_OPT_READY
 #if CONFIG_FEATURE_WAIT
     {'w', "SECONDS", "clients wait that long for a host (with -r for a channel too)", set_wait},
@@ -48,7 +49,7 @@ static const struct opt_applet applet = {
     "channel to vios-proxy-host, which connects it to a service on the host.\n"
     "\n"
     "  host_directory  where the channels are (" CONFIG_HOST_DIRECTORY ")\n"
-    "  service_port    where to listen, 1..65535 (" PROXY_PORT ")\n"
+    "  service_port    where to listen, 1..65535 (" SETUP_PORT ")\n"
     "  log_level       " LOG_LEVELS "\n",
     options,
     1,
@@ -57,8 +58,8 @@ static const struct opt_applet applet = {
 
 int vios_proxy_guest_main(int argc, char **argv) {
     int n = opt_parse(&applet, argc, argv, 3);
-    struct proxy_setup setup;
+    struct setup setup;
 
-    proxy_setup(&setup, CONFIG_HOST_DIRECTORY, argv + 1, n);
+    setup_read(&setup, CONFIG_HOST_DIRECTORY, argv + 1, n);
     return guest_run(&setup, reject, seconds * 1000L);
 }

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* vios-proxy-host: connects the virtio-serial channels of many guests, none of them trusted, to a service of the host. */
 #include "applets.h"
+#include "lib/filter.h"
 #include "lib/host.h"
 
 #if CONFIG_FEATURE_GUEST_LIMIT
 static unsigned limit;
 
 static void set_limit(const char *value) {
-    limit = (unsigned)proxy_number('m', value, 1, CONFIG_HOST_CONNECTIONS);
+    limit = (unsigned)opt_number('m', value, 1, CONFIG_HOST_CONNECTIONS);
 }
 #else
 enum { limit = 0 };
@@ -16,9 +17,9 @@ enum { limit = 0 };
 /* The macros have their commas in them. */
 /* clang-format off */
 static const struct opt options[] = {
-    PROXY_OPT_ADDR("ADDR", "the service's IPv4 or IPv6 address instead of 127.0.0.1")
-    PROXY_OPT_UNIX("the service is this unix socket instead of a port")
-    PROXY_OPT_GLOB("serve the channels with these names, guest/channel (up to 8 times)")
+    SETUP_OPT_ADDR("ADDR", "the service's IPv4 or IPv6 address instead of 127.0.0.1")
+    SETUP_OPT_UNIX("the service is this unix socket instead of a port")
+    FILTER_OPT("serve the channels with these names, guest/channel (up to 8 times)")
 #if CONFIG_FEATURE_GUEST_LIMIT
     {'m', "COUNT", "at most so many connections of one guest at once", set_limit},
 #endif
@@ -35,7 +36,7 @@ static const struct opt_applet applet = {
     "\n"
     "  guest_directory  QEMU's sockets, or a directory of them for each guest\n"
     "                   (" CONFIG_GUEST_DIRECTORY ")\n"
-    "  service_port     the service's port, 1..65535 (" PROXY_PORT ")\n"
+    "  service_port     the service's port, 1..65535 (" SETUP_PORT ")\n"
     "  log_level        " LOG_LEVELS "\n",
     options,
     1,
@@ -44,8 +45,8 @@ static const struct opt_applet applet = {
 
 int vios_proxy_host_main(int argc, char **argv) {
     int n = opt_parse(&applet, argc, argv, 3);
-    struct proxy_setup setup;
+    struct setup setup;
 
-    proxy_setup(&setup, CONFIG_GUEST_DIRECTORY, argv + 1, n);
+    setup_read(&setup, CONFIG_GUEST_DIRECTORY, argv + 1, n);
     return host_run(&setup, limit);
 }

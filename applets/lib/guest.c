@@ -18,7 +18,7 @@
 
 enum { PAUSE = 1000 }; /* ms without accept() when descriptors or memory are short */
 
-static int listeners[PROXY_ADDRESSES];
+static int listeners[SETUP_ADDRESSES];
 static unsigned listener_count;
 static bool reject_when_busy, from_sysfs;
 static bool listening, called; /* select() watches the listeners; it has told of a client */
@@ -306,7 +306,7 @@ static void listen_at(const struct net_address *a) {
     listeners[listener_count++] = fd;
 }
 
-int guest_run(const struct proxy_setup *setup, bool reject, long wait) {
+int guest_run(const struct setup *setup, bool reject, long wait) {
     static const struct proxy_names names = {
         CONFIG_GUEST_CHANNELS, "GUEST_CHANNELS", path_of, tell_again, NULL, review,
     };

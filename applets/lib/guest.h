@@ -4,6 +4,7 @@
 #define VIOS_GUEST_H
 
 #include "proxy.h"
+#include "setup.h"
 
 /* What the choice can lead to, the best first. */
 enum guest_choice {
@@ -21,6 +22,6 @@ enum guest_choice guest_choose(struct channel **chosen);
 /* Listens, uses the channels of setup->directory (or of sysfs, if that is the default and missing) until it is told to stop.
  * reject: a client that finds all channels in use is closed at once. wait: milliseconds for which a
  * client waits for a host, or with reject for a channel. Returns the exit status. */
-int guest_run(const struct proxy_setup *setup, bool reject, long wait);
+int guest_run(const struct setup *setup, bool reject, long wait);
 
 #endif

@@ -25,7 +25,7 @@ static void tell_again(const char *name) {
         watch_all();
 }
 
-int host_run(const struct proxy_setup *setup, unsigned limit) {
+int host_run(const struct setup *setup, unsigned limit) {
     static const struct proxy_names names = {
         CONFIG_HOST_CHANNELS, "HOST_CHANNELS", path_of, tell_again, responder_greet, NULL,
     };

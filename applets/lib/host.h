@@ -4,9 +4,10 @@
 #define VIOS_HOST_H
 
 #include "proxy.h"
+#include "setup.h"
 
 /* Serves the channels below setup->directory until it is told to stop. limit: the most connections of one guest at once, 0: no
  * limit. Returns the exit status. */
-int host_run(const struct proxy_setup *setup, unsigned limit);
+int host_run(const struct setup *setup, unsigned limit);
 
 #endif

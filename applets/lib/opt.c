@@ -116,3 +116,17 @@ int opt_parse(const struct opt_applet *applet, int argc, char **argv, int max) {
     log_failure(EXIT_FAILURE);
     return n;
 }
+
+void opt_add(char letter, const char **values, unsigned *count, unsigned most, const char *value) {
+    if (*count == most)
+        log_fatal("-%c %s: more than %u of these", letter, value, most);
+    values[(*count)++] = value;
+}
+
+long opt_number(char letter, const char *value, int low, int high) {
+    long n = fmt_number(value, low, high);
+
+    if (n < 0)
+        log_fatal("-%c %s: a number in range %d..%d is needed", letter, value, low, high);
+    return n;
+}

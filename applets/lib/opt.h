@@ -34,4 +34,10 @@ int opt_parse(const struct opt_applet *applet, int argc, char **argv, int max);
 /* One FATAL line, a hint at --help, and applet->failure. */
 _Noreturn void opt_bad(const struct opt_applet *applet, const char *what, const char *object);
 
+/* One more value of an option that may be given `most` times; more are FATAL. */
+void opt_add(char letter, const char **values, unsigned *count, unsigned most, const char *value);
+
+/* The number that is an option's value; one that is not in range is FATAL. */
+long opt_number(char letter, const char *value, int low, int high);
+
 #endif

@@ -9,92 +9,28 @@
 
 #include "agent.h"
 #include "crowd.h"
+#include "filter.h"
 #include "fmt.h"
 #include "log.h"
 #include "loop.h"
+#include "net.h"
+#include "status.h"
 
-enum { GLOBS = 8 };
 enum { GRACE = 700 /* ms for the last frames; the whole end takes less than a second */ };
 /* Milliseconds without a connection, and without news, after which memory is given back. Sooner, the next connection would pay for
  * it. */
 enum { REST_AFTER = 100 };
 
-static const char *addresses[PROXY_ADDRESSES] = {"127.0.0.1"}, *unix_path, *globs[GLOBS];
-static unsigned address_count, glob_count;
 static int ready_fd = -1;
 static const struct proxy_names *names;
 static bool left_out; /* a name was not used because the table was full */
 static char others[2 * CHANNEL_NAME]; /* names that are not used, at most two */
 static unsigned other_count;          /* 3: it has been told */
 
-/* One more value of an option that repeats. */
-static void add(char letter, const char **values, unsigned *count, unsigned most, const char *value) {
-    if (*count == most)
-        log_fatal("-%c %s: more than %u of these", letter, value, most);
-    values[(*count)++] = value;
-}
-
-void proxy_set_address(const char *literal) { add('a', addresses, &address_count, PROXY_ADDRESSES, literal); }
-
-void proxy_set_unix(const char *path) { unix_path = path; }
-
-void proxy_set_glob(const char *pattern) {
-    if (!fmt_glob_valid(pattern))
-        log_fatal("-n %s: this pattern matches nothing", pattern);
-    add('n', globs, &glob_count, GLOBS, pattern);
-}
-
 void proxy_set_ready(const char *fd) {
     ready_fd = (int)fmt_number(fd, 0, 65535);
     if (ready_fd < 0 || syscall(SYS_fcntl, ready_fd, F_GETFD, 0) < 0)
         log_fatal("-f %s: not an open file descriptor", fd);
-}
-
-long proxy_number(char option, const char *value, int low, int high) {
-    long n = fmt_number(value, low, high);
-
-    if (n < 0)
-        log_fatal("-%c %s: a number in range %d..%d is needed", option, value, low, high);
-    return n;
-}
-
-bool proxy_has_globs(void) { return CONFIG_FEATURE_GLOB && glob_count; }
-
-bool proxy_glob(const char *name) {
-    for (unsigned i = 0; i < glob_count; i++)
-        if (fmt_glob(globs[i], name))
-            return true;
-    return false;
-}
-
-/* Where to listen or to connect. */
-static void set_services(struct proxy_setup *s, unsigned port) {
-    s->services = CONFIG_FEATURE_ADDR && address_count ? address_count : 1;
-    if (CONFIG_FEATURE_UNIX && unix_path) {
-        if (address_count)
-            log_fatal("-a %s: cannot be given with -u", *addresses);
-        if (net_path(s->service, unix_path))
-            log_fatal("-u %s: a path of 1..%u bytes is needed", unix_path, (unsigned)sizeof s->service->sa.un.sun_path - 1);
-        return;
-    }
-    for (unsigned i = 0; i < s->services; i++) {
-        if (net_literal(&s->service[i], addresses[i], port))
-            log_fatal("-a %s: not an IPv4 or IPv6 address", addresses[i]);
-        s->service[i].v6only = s->services > 1;
-    }
-}
-
-void proxy_setup(struct proxy_setup *s, const char *directory, char **operands, int n) {
-    const char *level = n > 2 && *operands[2] ? operands[2] : CONFIG_LOG_LEVEL;
-    long port = n > 1 && *operands[1] ? fmt_number(operands[1], 1, 65535) : CONFIG_SERVICE_PORT;
-
-    if (log_level_set(level))
-        log_fatal("Unknown log level %s: use one of " LOG_LEVELS, level);
-    if (port < 0)
-        log_fatal("Specify listen port in range 1..65535: %s", operands[1]);
-    s->given = n > 0 && *operands[0];
-    s->directory = s->given ? operands[0] : directory;
-    set_services(s, (unsigned)port);
 }
 
 void proxy_init(const struct proxy_names *n) {
@@ -132,8 +68,8 @@ static bool wanted(const char *name) {
     const char *agent;
     int n;
 
-    if (proxy_has_globs())
-        return proxy_glob(name);
+    if (filter_is_given())
+        return filter_matches(name);
     agent = CONFIG_FEATURE_FOREIGN ? agent_of(fmt_base(name), &n) : NULL;
     if (agent && crowd_is_new(name))
         log_msg(LOG_INFO, "channel %s: left alone, it is for %.*s; -n takes it", name, n, agent);
@@ -152,7 +88,7 @@ static void leave(const char *name) {
 static void tell_unused(void) {
     if (!(CONFIG_FEATURE_GLOB || CONFIG_FEATURE_FOREIGN) || !other_count || other_count > 2 || channel_count())
         return;
-    log_msg(LOG_NOTICE, "no channel is used: %s %s", proxy_has_globs() ? "none matches -n, as" : "other agents have", others);
+    log_msg(LOG_NOTICE, "no channel is used: %s %s", filter_is_given() ? "none matches -n, as" : "other agents have", others);
     other_count = 3;
 }
 
@@ -247,40 +183,6 @@ static void review(void) {
 
 /* ---- the main loop ---- */
 
-static void log_row(const struct channel *ch) {
-    const struct conn *c = ch->conns;
-    const char *state = c              ? link_state_name(&c->link)
-                        : ch->fd < 0   ? "not open"
-                        : ch->attached ? "free"
-                                       : "no host";
-
-    log_msg(LOG_NOTICE, "%-24s %-11s %-21s %10u %14llu %14llu %7u %s", ch->name, state, c && c->fd >= 0 ? c->client : "-",
-            ch->connections, ch->received, ch->sent, ch->resets, *ch->failure ? ch->failure : "-");
-}
-
-static void log_table(void) {
-    struct channel total = {.name = "total"};
-    unsigned busy = 0, channels = 0;
-
-    log_msg(LOG_NOTICE, "channel                  state       client                connections       received           sent  resets "
-                        "last failure");
-    for (unsigned i = 0; i < channel_count(); i++) {
-        const struct channel *ch = channel_at(i);
-
-        if (!*ch->name)
-            continue;
-        log_row(ch);
-        channels++;
-        busy += ch->conns != NULL;
-        total.connections += ch->connections;
-        total.resets += ch->resets;
-        total.received += ch->received;
-        total.sent += ch->sent;
-    }
-    log_msg(LOG_NOTICE, "total: %u channels, %u in use, %u connections so far, %llu bytes received, %llu sent, %u resets", channels,
-            busy, total.connections, total.received, total.sent, total.resets);
-}
-
 static void say_ready(void) {
     if (CONFIG_FEATURE_NOTIFY)
         net_notify("READY=1");
@@ -336,7 +238,7 @@ void proxy_run(long (*timer)(void)) {
         if (channel_retry_at())
             channel_retry(loop_now(), retry);
         if (CONFIG_FEATURE_STATUS && loop_asked())
-            log_table();
+            status_log();
     }
     stop();
 }

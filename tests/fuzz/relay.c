@@ -388,7 +388,7 @@ static void clean_up(void) {
 }
 
 static void run(const uint8_t *data, size_t size) {
-    static struct proxy_setup proxy = {.given = true, .directory = "sim", .services = 1};
+    static struct setup proxy = {.given = true, .directory = "sim", .services = 1};
 
     input = data;
     input_size = size;

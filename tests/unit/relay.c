@@ -479,7 +479,7 @@ static void setup(void) {
 }
 
 static void run(unsigned long long seed) {
-    struct proxy_setup proxy = {.given = true, .directory = "sim", .services = 1};
+    struct setup proxy = {.given = true, .directory = "sim", .services = 1};
     int status;
 
     alarm(20);
