@@ -141,6 +141,8 @@ void conn_apply(struct conn *c, unsigned actions) {
     }
 }
 
+void conn_timeout(struct conn *c) { conn_apply(c, link_event(&c->link, LINK_TIMEOUT, NULL)); }
+
 bool conn_transient(void) { return errno == EAGAIN || errno == EINTR; }
 
 void conn_failed(struct conn *c) {
@@ -174,8 +176,10 @@ static bool write_tcp(struct conn *c, struct input *in) {
     while (in->head < in->tail) {
         ssize_t n = write(c->fd, in->bytes + in->head, in->tail - in->head);
 
-        if (n < 0 && conn_transient())
+        if (n < 0 && conn_transient()) {
+            drains(c);
             return false;
+        }
         if (n < 0 && !link_reads_local(&c->link)) {
             conn_failed(c);
             return true;

@@ -77,7 +77,8 @@ void conn_set_deadline(struct conn *c);
 /* Carries out a set of enum link_action, but for LINK_CONNECT. */
 void conn_apply(struct conn *c, unsigned actions);
 
-/* The TCP side has failed with errno. errno says: not now. */
+/* The session's patience is over. The TCP side has failed with errno. errno says: not now. */
+void conn_timeout(struct conn *c);
 void conn_failed(struct conn *c);
 bool conn_transient(void);
 

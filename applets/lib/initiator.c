@@ -53,7 +53,7 @@ int initiator_take(struct conn *c) {
 }
 
 void initiator_finish(struct conn *c) {
-    conn_apply(c, link_event(&c->link, LINK_TIMEOUT, NULL));
+    conn_timeout(c);
     relay_pump(c->channel);
 }
 
@@ -72,8 +72,8 @@ static void expired(struct conn *c) {
     } else if (c->wait == CONN_ANSWER && loop_now() - c->since < HANDSHAKE) {
         await_answer(c);
         channel_mark(c->channel); /* it is late */
-    } else if (c->wait != CONN_DRAIN) {
-        conn_apply(c, link_event(&c->link, LINK_TIMEOUT, NULL));
+    } else {
+        conn_timeout(c);
     }
 }
 

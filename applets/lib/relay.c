@@ -273,7 +273,10 @@ static void expire(struct channel *ch, long long now) {
     for (struct conn *c = ch->conns; c; c = c->next)
         if (c->deadline && c->deadline <= now) {
             c->deadline = 0;
-            role->expired(c);
+            if (c->wait != CONN_DRAIN)
+                role->expired(c);
+            else if (c->drained <= now)
+                conn_timeout(c);
         }
     relay_pump(ch);
 }

@@ -78,8 +78,8 @@ static void expired(struct conn *c) {
         connect_service(c);
     else if (link_is_connecting(&c->link))
         refuse(c, c->wait == CONN_SERVICE ? EAGAIN : ETIMEDOUT);
-    else if (c->wait != CONN_DRAIN)
-        conn_apply(c, link_event(&c->link, LINK_TIMEOUT, NULL));
+    else
+        conn_timeout(c);
 }
 
 /* ---- LISTEN ---- */

@@ -24,7 +24,7 @@ struct app {
     unsigned id, total, sent, stop_at;
     enum app_end end;
     bool started, taken, ended, impatient, saw_end, saw_reset;
-    long long start_at, pause_until, give_up_at, shut_at;
+    long long start_at, pause_until, give_up_at, shut_at, reset_at;
     struct sink sink;
 };
 
@@ -59,7 +59,7 @@ struct session {
     enum plan plan;
     struct tokens tokens;
     bool offered, eos, sent_eos, got_eos, sent_reset, got_reset, opened, lost, impatient, started_clean;
-    long long give_up_at, last_byte_at;
+    long long reset_at, give_up_at, last_byte_at;
     struct sink sink;
 };
 
