@@ -199,10 +199,14 @@ static void retry_at(struct channel *ch, long long when) {
         first_retry = when;
 }
 
+unsigned channel_backoff(unsigned before) {
+    unsigned next = before ? before * 2 : CONFIG_RETRY_MIN;
+
+    return next > CONFIG_RETRY_MAX ? CONFIG_RETRY_MAX : next;
+}
+
 void channel_later(struct channel *ch, long long now) {
-    ch->backoff = ch->backoff ? ch->backoff * 2 : CONFIG_RETRY_MIN;
-    if (ch->backoff > CONFIG_RETRY_MAX)
-        ch->backoff = CONFIG_RETRY_MAX;
+    ch->backoff = channel_backoff(ch->backoff);
     retry_at(ch, now + ch->backoff);
 }
 
@@ -219,13 +223,16 @@ void channel_idle_bytes(struct channel *ch, size_t n, long long now) {
 long long channel_retry_at(void) { return first_retry; }
 
 void channel_retry(long long now, void (*again)(struct channel *ch)) {
+    enum { TURN = 64 }; /* that are opened in a turn of the loop */
+    unsigned tries = 0;
+
     if (!first_retry || now < first_retry)
         return;
     first_retry = 0;
     for (unsigned i = 0; i < count; i++) {
         struct channel *ch = &table[i];
 
-        if (ch->retry && ch->retry <= now) {
+        if (ch->retry && ch->retry <= now && (ch->fd >= 0 || tries++ < TURN)) {
             ch->retry = 0;
             again(ch);
         }
@@ -240,25 +247,42 @@ void channel_distrust(void) { distrusts = true; }
 
 size_t channel_guest(const char *name) { return (size_t)(fmt_find(name, '/') - name) + 1; }
 
-/* Whether a channel's socket has gone, or another file has taken its place. */
-static bool is_missing(const struct channel *ch) {
-    unsigned long long inode = file_inode(watch_path(ch->name), false);
+unsigned channel_crowd(const char *name, bool open) {
+    size_t n = channel_guest(name);
+    unsigned others = 0;
 
-    return inode ? ch->fd >= 0 && inode != ch->inode : errno == ENOENT || errno == ENOTDIR;
+    for (unsigned i = 0; i < count; i++)
+        others += !strncmp(table[i].name, name, n) && (!open || table[i].fd >= 0);
+    return others;
 }
 
 bool channel_is_another(const struct channel *ch) {
     return ch->monitor && file_inode(watch_path(ch->name), false) != ch->inode;
 }
 
-void channel_missing(const char *below, void (*tell)(const char *name, bool there)) {
-    size_t n = strlen(below);
+/* Whether a channel's socket has gone, or another file has taken its place. */
+static bool is_missing(const struct channel *ch, int directory) {
+    unsigned long long inode;
 
+    if (file_look(directory, fmt_base(ch->name), &inode) < 0)
+        return errno == ENOENT;
+    return ch->fd >= 0 && inode != ch->inode;
+}
+
+static bool is_in(const struct channel *ch, const char *directory) {
+    size_t n = strlen(directory);
+
+    if (!n)
+        return *ch->name && !*fmt_find(ch->name, '/');
+    return fmt_begins(ch->name, directory) && ch->name[n] == '/';
+}
+
+void channel_missing(const char *below, int directory, bool (*tell)(const char *name, bool there)) {
     for (unsigned i = count; i-- > 0;) {
         const struct channel *ch = &table[i];
         char name[CHANNEL_NAME];
 
-        if (!*ch->name || (n && (!fmt_begins(ch->name, below) || ch->name[n] != '/')) || !is_missing(ch))
+        if (!is_in(ch, below) || !is_missing(ch, directory))
             continue;
         fmt_copy(name, sizeof name, ch->name);
         tell(name, false);
@@ -320,19 +344,6 @@ static int set_nonblocking(struct channel *ch, int fd, const char *path, long lo
     return failed(ch, path, what, now);
 }
 
-/* Whether there are more names than FEW in the directory of path. */
-static bool is_one_of_many(const char *path) {
-    enum { FEW = 8 }; /* of each: the last host has gone, we come, go, and come again; 32 pieces of news are kept, see channel_open() */
-    char directory[WATCH_PATH];
-    char *slash;
-
-    fmt_copy(directory, sizeof directory, path);
-    slash = strrchr(directory, '/');
-    if (slash)
-        *slash = '\0';
-    return !slash || file_more_than(directory, FEW);
-}
-
 /* When this channel's turn is, of those of its guest that wait: the first ones when the guest has heard all that is under way. */
 static long long turn(const struct channel *ch, long long now) {
     enum { FIRST = 200, NEXT = 25 /* ms */, BATCH = 5 };
@@ -361,15 +372,14 @@ static int open_socket(const char *name, int mode) {
 
 /* What was a socket when its name was seen may be a link to anything by now. So what is there is held, then looked at, and it is to that
  * which we connect. */
-static int open_held(struct channel *ch, const char *path) {
-    int reason, fd, held = sys_open(path, O_PATH | O_NOFOLLOW);
+static int open_held(struct channel *ch) {
+    int reason, fd, held = watch_open(ch->name, O_PATH);
     char name[32];
 
     if (held < 0)
         return -1;
     fmt_print(name, sizeof name, "/proc/self/fd/%d", held);
-    ch->inode = file_inode(name, true);
-    fd = open_socket(name, file_mode(name, true));
+    fd = open_socket(name, file_look(held, "", &ch->inode));
     reason = errno;
     close(held);
     errno = reason;
@@ -381,7 +391,7 @@ static int open_endpoint(struct channel *ch, const char *path) {
     int mode;
 
     if (CONFIG_VIOS_PROXY_HOST && distrusts)
-        return open_held(ch, path);
+        return open_held(ch);
     mode = file_mode(path, true);
     if (mode < 0)
         return -1;
@@ -390,6 +400,7 @@ static int open_endpoint(struct channel *ch, const char *path) {
 }
 
 int channel_open(struct channel *ch, const char *path, long long now) {
+    enum { FEW = 8 }; /* of each: the last host has gone, we come, go, and come again; 32 pieces of news are kept, see below */
     int fd = open_endpoint(ch, path);
 
     /* vios-protocol(7), socket facts 6 and 7.
@@ -400,7 +411,7 @@ int channel_open(struct channel *ch, const char *path, long long now) {
      * later, with no more than one piece of news for each channel. */
     if (fd >= 0 && !ch->visited && is_of_qemu(fd)) {
         close(fd);
-        if (is_one_of_many(path)) {
+        if (watch_more_than(ch->name, FEW)) {
             retry_at(ch, turn(ch, now));
             ch->visited = true;
             return -1;
@@ -409,6 +420,8 @@ int channel_open(struct channel *ch, const char *path, long long now) {
     }
     if (CONFIG_VIOS_PROXY_HOST)
         ch->visited = false;
+    if (CONFIG_VIOS_PROXY_HOST && distrusts)
+        fd = loop_spare(fd, channel_crowd(ch->name, true));
     if (fd < 0)
         return failed(ch, path, "channel", now);
     if (set_nonblocking(ch, fd, path, now)) {

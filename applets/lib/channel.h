@@ -181,15 +181,18 @@ bool channel_is_another(const struct channel *ch);
 /* Why the channel could not be opened, which is (was) at path: in a static buffer. */
 const char *channel_why(const struct channel *ch, const char *path);
 
-/* When the first retry of all is due (0: none is wanted), and calls again(ch) for each that is. */
+/* When the first retry of all is due (0: none is wanted), and calls again(ch) for each that is, for some of them in each turn. */
 long long channel_retry_at(void);
 void channel_retry(long long now, void (*again)(struct channel *ch));
 
 /* The bytes of a channel's name that tell its guest: "guest/", or all of it and its NUL for a channel right below the root. */
 size_t channel_guest(const char *name);
 
-/* (host) Tells of the channels below a directory ("": of all) whose sockets have gone, or are others now. */
-void channel_missing(const char *below, void (*tell)(const char *name, bool there));
+/* (host) Tells of the channels in a directory, which is open ("": right in the root), whose sockets have gone, or are others now. */
+void channel_missing(const char *below, int directory, bool (*tell)(const char *name, bool there));
+
+/* (host) The channels of the guest of the channel with this name; open: those that are. */
+unsigned channel_crowd(const char *name, bool open);
 
 /* The limit for the next message about it: its own; or, of a channel that had none yet, when its guest has had many such, the
  * guest's. Who makes channels at will could fill the log otherwise. */
@@ -198,6 +201,9 @@ struct log_limit *channel_limit(struct channel *ch, long long now);
 /* Logs, and keeps for the table, how a connection (or a SYN) of this TCP peer has ended, and why (empty: not known). limit: NULL: the
  * channel's. */
 void channel_ended(struct channel *ch, struct log_limit *limit, const char *client, const char *how, const char *why);
+
+/* How long to wait after one more failure, in milliseconds. */
+unsigned channel_backoff(unsigned before);
 
 /* Wants a retry after the back-off. */
 void channel_later(struct channel *ch, long long now);

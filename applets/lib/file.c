@@ -41,16 +41,25 @@ static bool list_some(const char *entries, int n, file_list_fn *fn, void *arg) {
     return true;
 }
 
-int file_list(const char *directory, bool follow, file_list_fn *fn, void *arg) {
+int file_list_on(int fd, file_list_fn *fn, void *arg) {
     _Alignas(struct dirent) char entries[1024];
-    int n, fd = sys_open(directory, O_RDONLY | O_DIRECTORY | (follow ? 0 : O_NOFOLLOW));
+    int n = (int)syscall(SYS_getdents64, fd, entries, sizeof entries);
 
-    if (fd < 0)
-        return -1;
-    while ((n = (int)syscall(SYS_getdents64, fd, entries, sizeof entries)) > 0 && list_some(entries, n, fn, arg))
+    return n > 0 ? list_some(entries, n, fn, arg) : n;
+}
+
+int file_list_all(int fd, file_list_fn *fn, void *arg) {
+    int n = fd;
+
+    while (fd >= 0 && (n = file_list_on(fd, fn, arg)) > 0)
         continue;
-    close(fd);
+    if (fd >= 0)
+        close(fd);
     return n < 0 ? -1 : 0;
+}
+
+int file_list(const char *directory, bool follow, file_list_fn *fn, void *arg) {
+    return file_list_all(sys_open(directory, O_RDONLY | O_DIRECTORY | (follow ? 0 : O_NOFOLLOW)), fn, arg);
 }
 
 static bool count_down(const char *name, void *arg) {
@@ -58,10 +67,10 @@ static bool count_down(const char *name, void *arg) {
     return (*(unsigned *)arg)-- > 0;
 }
 
-bool file_more_than(const char *directory, unsigned n) {
+bool file_more_than(int fd, unsigned n) {
     unsigned left = n;
 
-    return file_list(directory, true, count_down, &left) || left > n;
+    return file_list_all(fd, count_down, &left) || left > n;
 }
 
 /* Linux's struct statx, which older musls lack; their stat() is 700 bytes for kernels before statx(). */
@@ -76,10 +85,46 @@ struct status {
 };
 _Static_assert(sizeof(struct status) == 256, "as Linux has it");
 
-static int read_status(const char *path, bool follow, struct status *st) {
-    enum { BASIC = 0x7ff };
+enum { BASIC = 0x7ff }; /* of statx() */
 
+static int read_status(const char *path, bool follow, struct status *st) {
     return (int)syscall(SYS_statx, AT_FDCWD, path, follow ? 0 : AT_SYMLINK_NOFOLLOW, BASIC, st);
+}
+
+int file_look(int directory, const char *name, unsigned long long *inode) {
+    struct status st;
+
+    if (syscall(SYS_statx, directory, name, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH, BASIC, &st))
+        return -1;
+    if (inode)
+        *inode = st.inode;
+    return st.mode;
+}
+
+static int open_by_steps(int directory, const char *name, int flags) {
+    const char *base = fmt_base(name);
+    char parent[256]; /* NAME_MAX and a NUL */
+    int fd, held;
+
+    if (base == name)
+        return sys_open_at(directory, name, flags | O_NOFOLLOW);
+    fmt_print(parent, sizeof parent, "%.*s", (int)(base - name - 1), name);
+    held = sys_open_at(directory, parent, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+    if (held < 0)
+        return -1;
+    fd = sys_open_at(held, base, flags | O_NOFOLLOW);
+    close(held);
+    return fd;
+}
+
+int file_open_below(int directory, const char *name, int flags) {
+    enum { OPENAT2 = 437, NO_SYMLINKS = 4, BENEATH = 8 }; /* since Linux 5.6; some sandboxes forbid it */
+    struct {
+        uint64_t flags, mode, resolve;
+    } how = {(unsigned)flags | O_NOFOLLOW | O_CLOEXEC, 0, NO_SYMLINKS | BENEATH};
+    int fd = (int)syscall(OPENAT2, directory, name, &how, sizeof how);
+
+    return fd < 0 ? open_by_steps(directory, name, flags) : fd;
 }
 
 int file_mode(const char *path, bool follow) {

@@ -14,8 +14,23 @@ int file_read(const char *path, char *text, size_t cap);
 typedef bool file_list_fn(const char *name, void *arg);
 int file_list(const char *directory, bool follow, file_list_fn *fn, void *arg);
 
-/* Whether there are more than n of these names, or the directory cannot be read. */
-bool file_more_than(const char *directory, unsigned n);
+/* The same for a directory that is open (-1: none is), and is closed then. */
+int file_list_all(int fd, file_list_fn *fn, void *arg);
+
+/* The same for the next names of an open directory, some tens of them at most: 1 if there may be more, 0 after the last one or when fn
+ * has returned false, -1 with errno. */
+int file_list_on(int fd, file_list_fn *fn, void *arg);
+
+/* (host) Opens a name of one or two components below a directory. A symbolic link is not followed, in neither of them: with O_PATH
+ * the last one may be opened itself. */
+int file_open_below(int directory, const char *name, int flags);
+
+/* (host) What a name in a directory is, or what an open descriptor is (name: ""): its mode, or -1 with errno. Links are not followed.
+ * inode: may be NULL. */
+int file_look(int directory, const char *name, unsigned long long *inode);
+
+/* Whether there are more than n names in the open directory, or it cannot be read, as with -1. Closes it. */
+bool file_more_than(int fd, unsigned n);
 
 /* The file's mode as in struct stat, or -1 with errno; follow: of what a symbolic link names. Needs Linux 4.11. */
 int file_mode(const char *path, bool follow);

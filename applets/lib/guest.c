@@ -308,7 +308,7 @@ static void listen_at(const struct net_address *a) {
 
 int guest_run(const struct setup *setup, bool reject, long wait) {
     static const struct proxy_names names = {
-        CONFIG_GUEST_CHANNELS, "GUEST_CHANNELS", path_of, tell_again, NULL, review,
+        CONFIG_GUEST_CHANNELS, 0, "GUEST_CHANNELS", path_of, tell_again, NULL, review,
     };
     const struct net_address *service = setup->service;
     unsigned long long inode; /* of our unix socket: as long as it listens no other file has that number */

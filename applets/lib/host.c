@@ -12,10 +12,9 @@
 
 /* What was a socket when its name was seen may be something else by now: then it is none of ours. */
 static const char *path_of(const char *name) {
-    const char *path = watch_path(name);
-    int mode = file_mode(path, false);
+    int mode = watch_mode(name);
 
-    return mode < 0 || S_ISSOCK(mode) ? path : NULL;
+    return mode < 0 || S_ISSOCK(mode) ? watch_path(name) : NULL;
 }
 
 static void tell_again(const char *name) {
@@ -27,7 +26,7 @@ static void tell_again(const char *name) {
 
 int host_run(const struct setup *setup, unsigned limit) {
     static const struct proxy_names names = {
-        CONFIG_HOST_CHANNELS, "HOST_CHANNELS", path_of, tell_again, responder_greet, NULL,
+        CONFIG_HOST_CHANNELS, CONFIG_GUEST_SHARE, "HOST_CHANNELS", path_of, tell_again, responder_greet, NULL,
     };
 
     responder_init(setup->service, limit);
@@ -39,6 +38,6 @@ int host_run(const struct setup *setup, unsigned limit) {
     proxy_init(&names);
     watch_start(setup->directory, true, proxy_name);
     log_msg(LOG_INFO, "serving %s from %s", setup->service->text, setup->directory);
-    proxy_run(watch_timer);
+    proxy_run(NULL);
     return EXIT_SUCCESS;
 }

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
@@ -38,6 +39,22 @@ bool loop_fits(int fd) { return fd >= 0 && fd < FD_SETSIZE; }
 
 int loop_admit(int fd) {
     if (fd < FD_SETSIZE)
+        return fd;
+    close(fd);
+    errno = EMFILE;
+    return -1;
+}
+
+int loop_spare(int fd, unsigned others) {
+    enum { KEPT = 32 };
+    unsigned long long limit[2] = {0}; /* the soft one, the hard one */
+
+    if (fd < 0 || !others)
+        return fd;
+    syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, limit);
+    if (limit[0] > FD_SETSIZE)
+        limit[0] = FD_SETSIZE;
+    if ((unsigned)fd + (limit[0] / 4 < KEPT ? limit[0] / 4 : KEPT) < limit[0])
         return fd;
     close(fd);
     errno = EMFILE;

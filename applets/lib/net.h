@@ -60,7 +60,7 @@ bool net_unsent(int fd);
 /* Brings the interface lo up if it is down: 0 it was up, 1 brought up, -1 with errno. */
 int net_raise_lo(void);
 
-/* Tells the supervisor at $NOTIFY_SOCKET (sd_notify protocol), if there is one. */
-void net_notify(const char *state);
+/* Tells the supervisor at $NOTIFY_SOCKET (sd_notify protocol), if there is one. False: it is busy, and has not been told. */
+bool net_notify(const char *state);
 
 #endif

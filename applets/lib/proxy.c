@@ -15,6 +15,7 @@
 #include "loop.h"
 #include "net.h"
 #include "status.h"
+#include "watch.h"
 
 enum { GRACE = 700 /* ms for the last frames; the whole end takes less than a second */ };
 /* Milliseconds without a connection, and without news, after which memory is given back. Sooner, the next connection would pay for
@@ -23,7 +24,8 @@ enum { REST_AFTER = 100 };
 
 static int ready_fd = -1;
 static const struct proxy_names *names;
-static bool left_out; /* a name was not used because the table was full */
+static bool left_out;                 /* a name has found no room */
+static struct log_limit no_room;
 static char others[2 * CHANNEL_NAME]; /* names that are not used, at most two */
 static unsigned other_count;          /* 3: it has been told */
 
@@ -40,11 +42,21 @@ void proxy_init(const struct proxy_names *n) {
 
 /* ---- channels ---- */
 
+/* What waits may have room now. */
+static void forget(struct channel *ch) {
+    bool all = left_out;
+
+    channel_forget(ch);
+    left_out = false; /* again() may find that one more name has no room */
+    if (all)
+        names->again(NULL);
+}
+
 static void open_channel(struct channel *ch) {
     const char *path = names->path(ch->name);
 
     if (!path) {
-        channel_forget(ch);
+        forget(ch);
         return;
     }
     if (channel_open(ch, path, loop_now()))
@@ -92,29 +104,31 @@ static void tell_unused(void) {
     other_count = 3;
 }
 
-static void come(const char *name) {
+/* False: it finds no room. */
+static bool come(const char *name) {
+    bool greedy;
     struct channel *ch = channel_find(name);
 
-    if (ch) { /* it may have gone and come since it was opened */
-        if (CONFIG_VIOS_PROXY_HOST && channel_is_another(ch))
-            open_channel(ch);
-        else
-            relay_check(ch);
-        return;
-    }
+    if (ch && CONFIG_VIOS_PROXY_HOST && channel_is_another(ch))
+        open_channel(ch);
+    else if (ch) /* it may have gone and come since it was opened */
+        relay_check(ch);
+    if (ch)
+        return true;
     if (!wanted(name)) {
         leave(name);
-        return;
+        return true;
     }
-    ch = channel_add(name, names->limit);
+    greedy = CONFIG_VIOS_PROXY_HOST && names->share && channel_crowd(name, false) >= names->share;
+    ch = greedy ? NULL : channel_add(name, names->limit);
     if (ch) {
         open_channel(ch);
-        return;
+        return true;
     }
-    if (!left_out)
-        log_msg(LOG_WARN, "channel %s: %u channels are in use, the most there can be (Kconfig %s); it waits", name,
-                names->limit, names->option);
+    log_limited(&no_room, loop_now(), LOG_WARN, "channel %s: %u channels%s are in use, the most there can be (Kconfig %s); it waits", name,
+                greedy ? names->share : names->limit, greedy ? " of this guest" : "", greedy ? "GUEST_SHARE" : names->option);
     left_out = true;
+    return false;
 }
 
 /* Whether a channel's name is the given one, or below it. */
@@ -136,23 +150,21 @@ static void go(const char *name) {
     }
 }
 
-void proxy_name(const char *name, bool there) {
+bool proxy_name(const char *name, bool there) {
     if (there)
-        come(name);
-    else
-        go(name);
+        return come(name);
+    go(name);
+    return true;
 }
 
 /* The channel's name has gone, and it carries nothing: another one may have its place. */
 static void give_up(struct channel *ch) {
-    bool all = left_out;
     char name[CHANNEL_NAME];
 
     fmt_copy(name, sizeof name, ch->name);
     channel_close(ch);
-    channel_forget(ch);
-    left_out = false; /* again() may find that one more name has no room */
-    names->again(all ? NULL : name);
+    forget(ch);
+    names->again(name);
 }
 
 /* Something has happened to the channel. */
@@ -183,15 +195,22 @@ static void review(void) {
 
 /* ---- the main loop ---- */
 
-static void say_ready(void) {
-    if (CONFIG_FEATURE_NOTIFY)
-        net_notify("READY=1");
+static void write_ready(void) {
     if (ready_fd < 0)
         return;
     if (log_text(ready_fd, "\n"))
         log_msg(LOG_WARN, "-f %d: %m", ready_fd);
     if (ready_fd != STDERR_FILENO) /* what is opened next must not get the log */
         close(ready_fd);
+}
+
+/* Milliseconds until the supervisor, which was busy, is told once more, or -1. */
+static long tell_ready(void) {
+    enum { AGAIN = 500 };
+    static bool told;
+
+    told = told || !CONFIG_FEATURE_NOTIFY || net_notify("READY=1");
+    return told ? -1 : AGAIN;
 }
 
 static long sooner(long a, long b) { return a < 0 || (b >= 0 && b < a) ? b : a; }
@@ -214,13 +233,14 @@ static void stop(void) {
 void proxy_run(long (*timer)(void)) {
     bool quiet = false; /* nothing has happened for REST_AFTER */
 
-    say_ready();
+    write_ready();
     while (!loop_stopped()) {
         bool resting;
         long wait;
 
         review();
         wait = timer ? timer() : -1; /* before the others: it may begin what they wait for */
+        wait = sooner(sooner(wait, watch_timer()), tell_ready());
         if (needs_review())
             wait = 0;
         wait = sooner(wait, sooner(relay_timeout(), until(channel_retry_at())));

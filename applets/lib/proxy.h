@@ -16,10 +16,11 @@
 void proxy_set_ready(const char *fd);
 
 /* Where a channel's name comes from and leads to. limit: the most channels that may be used at once. path: what to open, or NULL
- * when it is gone. again: tell of this name, if it is there (NULL: of all names). opened: the channel has just been opened; may be
- * NULL. option: the Kconfig option of the limit, for messages. review: decides anew, before the loop sleeps; may be NULL. */
+ * when it is gone. again: tell of this name, if it is there (NULL: of those for which there was no room). share: the most channels of
+ * one guest, 0: no limit. opened: the channel has just been opened; may be NULL. option: the Kconfig option of the limit, for
+ * messages. review: decides anew, before the loop sleeps; may be NULL. */
 struct proxy_names {
-    unsigned limit;
+    unsigned limit, share;
     const char *option;
     const char *(*path)(const char *name);
     void (*again)(const char *name);
@@ -32,7 +33,7 @@ void proxy_want_review(void);
 void proxy_init(const struct proxy_names *names); /* from here on a signal ends it cleanly */
 
 /* A watch_fn: opens what comes, gives up what goes. */
-void proxy_name(const char *name, bool there);
+bool proxy_name(const char *name, bool there);
 
 /* Says that it is ready (-f, NOTIFY_SOCKET), relays until SIGINT or SIGTERM, ends all connections, and returns. timer: called in
  * each round, may be NULL; it returns the milliseconds until it wants to be called again, or -1. */

@@ -53,7 +53,7 @@ static void connect_service(struct conn *c) {
 
     if (fd < 0 && errno == EMFILE && loop_close_now())
         fd = net_connect(service, &c->connecting);
-    c->fd = loop_admit(fd);
+    c->fd = loop_spare(loop_admit(fd), channel_busy_beside(c->channel, channel_guest(c->channel->name)));
     if (c->fd >= 0 && c->connecting)
         c->wait = CONN_PROGRESS;
     else if (c->fd >= 0)

@@ -13,7 +13,11 @@ enum { OPEN_FLAGS = O_CLOEXEC | O_LARGEFILE };
 enum { OPEN_FLAGS = O_CLOEXEC };
 #endif
 
-int sys_open(const char *path, int flags) { return (int)syscall(SYS_openat, AT_FDCWD, path, flags | OPEN_FLAGS, 0); }
+int sys_open(const char *path, int flags) { return sys_open_at(AT_FDCWD, path, flags); }
+
+int sys_open_at(int directory, const char *name, int flags) {
+    return (int)syscall(SYS_openat, directory, name, flags | OPEN_FLAGS, 0);
+}
 
 int sys_socket(int domain, int type, int protocol) { return (int)syscall(SYS_socket, domain, type | SOCK_CLOEXEC, protocol); }
 

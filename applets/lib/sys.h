@@ -12,6 +12,9 @@
 /* open(), without O_CREAT. */
 int sys_open(const char *path, int flags);
 
+/* openat(), without O_CREAT. */
+int sys_open_at(int directory, const char *name, int flags);
+
 /* socket(); type: with SOCK_NONBLOCK where that is wanted. */
 int sys_socket(int domain, int type, int protocol);
 

@@ -11,51 +11,32 @@
 #include "channel.h"
 #include "crowd.h"
 #include "debt.h"
+#include "directory.h"
 #include "error.h"
 #include "file.h"
 #include "fmt.h"
 #include "log.h"
 #include "loop.h"
-#include "memory.h"
+#include "scan.h"
 #include "sys.h"
 
-/* IN_ATTRIB: what may not be read yet may be later. */
-enum { MASK = IN_CREATE | IN_MOVED_TO | IN_ATTRIB | IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR };
-enum { DIRECTORIES = 1 + (CONFIG_VIOS_PROXY_HOST ? CONFIG_HOST_CHANNELS : 0) };
+/* Guests may own their directories. What an event in one costs, what one that makes or moves a directory, and one for which all of it is
+ * looked at; the most that it may owe: in milliseconds, in which that is paid off. Who owes more is not heard until it is looked at. */
+enum { EVENT = 100, MOVE = 1000, LOOK = 3000, CREDIT = 300 * EVENT };
 
-/* Guests may own their directories. What an event in one costs, and one for which all of it is looked at; the most that it may owe:
- * in milliseconds, in which that is paid off. Who owes more is not heard for PAUSE at most, then looked at as a whole, of which
- * NAMES count. */
-enum { EVENT = 100, LOOK = 3000, CREDIT = 300 * EVENT, PAUSE = 1000, NAMES = 4096 };
-
-/* The root is directories[0], with the empty name. wd: -1 for a free slot, or while the root is missing. ancestor: the watch on the
- * nearest directory above a root that is missing, or empty: if that is removed while somebody keeps it open, it does not tell.
- * unheard: it owes too much, and is looked at, and heard again, at next_look. */
-struct directory {
-    int wd;
-    char name[CHANNEL_NAME];
-    struct debt debt;
-    bool unheard;
-};
-static MEMORY_BULK struct directory directories[DIRECTORIES];
-static unsigned count;
-static int inotify = -1, ancestor = -1;
+/* ancestor: the watch on the nearest directory above a root that is missing, or empty: if that is removed while somebody keeps it open,
+ * it does not tell. held: (host) the root, or -1. */
+static int inotify = -1, ancestor = -1, held = -1;
 static const char *root;
 static bool subdirectories;
 static watch_fn *tell;
-static struct log_limit left_alone; /* whoever owns a directory could repeat it at will */
-static bool left_out, freed; /* a directory found no slot; a slot has become free */
-static long long next_look; /* 0: all are heard */
-static unsigned looked; /* names of the directory that is being looked into */
+static struct log_limit too_often;
 
 /* Only the host proxy has directories in its root. */
 #define NESTED (CONFIG_VIOS_PROXY_HOST && subdirectories)
 
-static void enter(unsigned at);
-
-/* What errno means of inotify. */
-static const char *reason(void) {
-    int full = errno, fd = full == EMFILE ? sys_open("/", O_RDONLY) : -1;
+const char *watch_reason(int full) {
+    int fd = full == EMFILE ? sys_open("/", O_RDONLY) : -1;
 
     if (fd >= 0) { /* descriptors there are */
         close(fd);
@@ -88,97 +69,29 @@ const char *watch_path(const char *name) {
     return path;
 }
 
-static int find(const char *name) {
-    for (unsigned i = 0; i < count; i++)
-        if (directories[i].wd >= 0 && !strcmp(directories[i].name, name))
-            return (int)i;
-    return -1;
+int watch_open(const char *name, int flags) {
+    if (held < 0)
+        held = sys_open(root, O_PATH | O_DIRECTORY);
+    if (held < 0)
+        return -1;
+    return *name ? file_open_below(held, name, flags) : sys_open_at(held, ".", flags);
 }
 
-static void add_directory(const char *name) {
-    unsigned at = 1;
-
-    if (!NESTED)
-        return;
-    if (find(name) >= 0)
-        return;
-    while (at < count && directories[at].wd >= 0)
-        at++;
-    if (at == DIRECTORIES) {
-        if (!left_out)
-            log_msg(LOG_WARN, "%s: more than %d directories (Kconfig HOST_CHANNELS); it waits", watch_path(name), DIRECTORIES - 1);
-        left_out = true;
-        return;
-    }
-    if (at == count)
-        count++;
-    fmt_copy(directories[at].name, CHANNEL_NAME, name);
-    directories[at].debt.owed = 0;
-    directories[at].unheard = false;
-    enter(at);
+static void look(struct directory *d) {
+    if (NESTED)
+        directory_note(d);
+    else
+        scan_now();
 }
 
-/* A guest's owner could lead us to another guest's sockets, or make such links at will. */
-static void leave_link(const char *name, size_t parent) {
-    struct log_limit once = {0}, *limit = crowd_limit(name, parent, loop_now());
+static int watch_root(void) { return inotify_add_watch(inotify, root, DIRECTORY_EVENTS); }
 
-    log_limited(limit ? limit : &once, loop_now(), LOG_WARN,
-                "%s is a symbolic link: it is left alone", watch_path(name));
-}
+static void enter(void) {
+    struct directory *d = directory_root();
 
-/* A name in a directory has been seen. False: no more are to be looked at. */
-static bool consider(const char *base, void *arg) {
-    unsigned at = (unsigned)((struct directory *)arg - directories);
-    const char *parent = directories[at].name;
-    bool go_on = !NESTED || at == 0 || ++looked <= NAMES;
-    char name[CHANNEL_NAME];
-    int mode;
-
-    if (*base == '.') /* udev makes a link under such a name, then renames it */
-        return go_on;
-    if (strlen(parent) + 1 + strlen(base) >= CHANNEL_NAME) {
-        log_limited(&left_alone, loop_now(), LOG_WARN, "channel %s%s%s: a name of more than %d bytes is left out", parent, *parent ? "/" : "", base,
-                CHANNEL_NAME - 1);
-        return go_on;
-    }
-    fmt_print(name, sizeof name, "%s%s%s", parent, *parent ? "/" : "", base);
-    mode = file_mode(watch_path(name), !NESTED);
-    if (mode < 0 && errno == EACCES)
-        log_limited(&left_alone, loop_now(), LOG_ERROR, "cannot look at %s: %m", watch_path(name));
-    if (mode < 0)
-        return go_on;
-    if (NESTED && at == 0 && S_ISDIR(mode))
-        add_directory(name);
-    else if (CONFIG_VIOS_PROXY_HOST && S_ISLNK(mode))
-        leave_link(name, strlen(parent));
-    else if (S_ISSOCK(mode) || (!NESTED && file_is_port(watch_path(name))))
-        tell(name, true);
-    else if (!NESTED && S_ISCHR(mode) && crowd_is_new(name))
-        log_limited(&left_alone, loop_now(), LOG_INFO, "%s: not known to be a virtio-serial port: left alone", watch_path(name));
-    return go_on;
-}
-
-/* What is in a directory now. 0, or -1 with errno. */
-static int look_into(unsigned at) {
-    int result;
-
-    looked = 0;
-    result = file_list(watch_path(directories[at].name), at == 0, consider, &directories[at]);
-    if (NESTED && at && looked > NAMES)
-        log_limited(&left_alone, loop_now(), LOG_WARN, "%s: more than %d names; the others are left out",
-                    watch_path(directories[at].name), NAMES);
-    return result;
-}
-
-/* Begins to watch a directory, then looks at what is in it: nothing that comes meanwhile is missed. */
-static void enter(unsigned at) {
-    struct directory *d = &directories[at];
-
-    d->wd = inotify_add_watch(inotify, watch_path(d->name), MASK | (NESTED && at ? IN_DONT_FOLLOW : 0));
-    if (d->wd < 0 && at)
-        log_limited(&left_alone, loop_now(), LOG_ERROR, "cannot watch %s: %s", watch_path(d->name), reason());
-    if (d->wd >= 0 && look_into(at))
-        log_msg(LOG_ERROR, "cannot read %s: %m", watch_path(d->name));
+    d->wd = watch_root();
+    if (d->wd >= 0)
+        look(d);
 }
 
 /* A watch on the nearest directory above the root that is there. */
@@ -207,18 +120,18 @@ static void guard_no_more(void) {
 
 /* Begins to watch what is above an empty root. */
 static void guard(void) {
-    if (ancestor >= 0 || file_more_than(root, 0))
+    if (ancestor >= 0 || file_more_than(sys_open(root, O_RDONLY | O_DIRECTORY), 0))
         return;
     ancestor = watch_above();
-    if (ancestor == directories[0].wd) /* as with ".", of which the watch stays as it was */
+    if (ancestor == directory_root()->wd) /* as with ".", of which the watch stays as it was */
         ancestor = -1;
 }
 
 /* Whether the watched root is not what is at its path any more. */
-static bool is_replaced(void) { return inotify_add_watch(inotify, root, MASK) != directories[0].wd; }
+static bool is_replaced(void) { return watch_root() != directory_root()->wd; }
 
 /* Nothing would ever be seen again. */
-static bool blind(void) { return directories[0].wd < 0 && ancestor < 0; }
+static bool blind(void) { return directory_root()->wd < 0 && ancestor < 0; }
 
 /* Watches the root, or what there is of the way to it; twice, for what is made meanwhile. */
 static void enter_root(void) {
@@ -228,8 +141,8 @@ static void enter_root(void) {
     for (;;) {
         int before = above;
 
-        enter(0);
-        if (directories[0].wd >= 0)
+        enter();
+        if (directory_root()->wd >= 0)
             break;
         above = watch_above();
         if (above == before)
@@ -237,155 +150,141 @@ static void enter_root(void) {
         if (before >= 0)
             inotify_rm_watch(inotify, before);
     }
-    if (directories[0].wd >= 0 && above >= 0)
+    if (directory_root()->wd >= 0 && above >= 0)
         inotify_rm_watch(inotify, above);
-    if (directories[0].wd < 0)
+    if (directory_root()->wd < 0)
         ancestor = above;
     else
         guard();
 }
 
-static void leave(unsigned at) {
-    if (directories[at].wd < 0)
-        return;
-    inotify_rm_watch(inotify, directories[at].wd);
-    directories[at].wd = -1;
-    freed = true;
+static void leave_guests(void) {
+    scan_stop(NULL);
+    directory_forget_all();
+    if (held >= 0)
+        close(held);
+    held = -1;
 }
 
 static void leave_root(void) {
-    for (unsigned i = 0; i < count; i++)
-        leave(i);
+    struct directory *d = directory_root();
+
+    if (d->wd >= 0)
+        inotify_rm_watch(inotify, d->wd);
+    d->wd = -1;
+    if (NESTED)
+        leave_guests();
     tell("", false);
     enter_root();
-    if (blind())
-        log_msg(LOG_ERROR, "cannot watch %s: %s", root, reason());
+    if (!blind())
+        return;
+    log_limited(&too_often, loop_now(), LOG_ERROR, "cannot watch %s: %s", root, watch_reason(errno));
+    directory_later(d);
 }
 
-/* A directory has gone; another one may have taken its place before, or that of the root. */
-static void renew(unsigned at) {
-    char name[CHANNEL_NAME];
-
-    fmt_copy(name, sizeof name, directories[at].name);
-    leave(at);
-    if (is_replaced())
-        leave_root();
-    else
-        consider(name, &directories[0]);
+/* Whether what has happened in a directory is to be looked at now. */
+static bool is_heard(struct directory *d, unsigned cost) {
+    if (!NESTED)
+        return true;
+    if (d->unheard)
+        return false;
+    if (debt_add(&d->debt, loop_now(), 1, cost) <= CREDIT)
+        return true;
+    log_limited(&too_often, loop_now(), LOG_WARN, "%s: changes too often; it is looked at once a second", watch_path(d->name));
+    d->debt.owed = CREDIT;
+    d->unheard = true;
+    d->looked = loop_now();
+    directory_note(d);
+    return false;
 }
 
-static void on_name(unsigned at, const char *base, bool there) {
-    const char *parent = directories[at].name;
+static void leave(struct directory *d) {
+    scan_stop(d);
+    directory_forget(d);
+}
+
+static void on_name(struct directory *d, const char *base, bool there) {
+    struct directory *below;
     char name[CHANNEL_NAME];
-    int below;
+    bool is_root = d == directory_root();
 
     if (there) {
-        if (at == 0)
+        if (is_root)
             guard_no_more();
-        consider(base, &directories[at]);
+        scan_name(d, base);
         return;
     }
-    if (at == 0) {
+    if (is_root) {
         guard();
         if (is_replaced()) {
             leave_root();
             return;
         }
     }
-    if (strlen(parent) + 1 + strlen(base) >= CHANNEL_NAME)
+    if (strlen(d->name) + 1 + strlen(base) >= CHANNEL_NAME)
         return;
-    fmt_print(name, sizeof name, "%s%s%s", parent, *parent ? "/" : "", base);
-    below = find(name);
-    if (at == 0 && below > 0)
-        leave((unsigned)below);
+    fmt_print(name, sizeof name, "%s%s%s", d->name, is_root ? "" : "/", base);
+    below = NESTED && is_root ? directory_find(name) : NULL;
+    if (below)
+        leave(below);
     tell(name, false);
 }
 
 /* (host) The kernel has lost events. Whoever owns one directory can bring that about: the channels of others, which are there, stay. */
 static void catch_up(void) {
-    for (unsigned i = 1; i < count; i++) {
-        int wd = directories[i].wd < 0 ? -1 : inotify_add_watch(inotify, watch_path(directories[i].name), MASK | IN_DONT_FOLLOW);
-
-        if (wd == directories[i].wd)
-            continue;
-        inotify_rm_watch(inotify, wd);
-        leave(i);
-    }
-    if (directories[0].wd < 0 || is_replaced()) {
+    if (directory_root()->wd < 0 || is_replaced()) {
         leave_root();
         return;
     }
-    channel_missing("", tell);
-    watch_all();
+    directory_note_all(false);
     guard();
 }
 
-/* Whether what has happened in a directory is to be looked at now. */
-static bool is_heard(unsigned at, unsigned cost) {
-    struct directory *d = &directories[at];
-
-    if (!NESTED || at == 0)
-        return true;
-    if (d->unheard)
-        return false;
-    if (debt_add(&d->debt, loop_now(), 1, cost) <= CREDIT)
-        return true;
-    log_limited(&left_alone, loop_now(), LOG_WARN, "%s: changes too often; it is looked at once a second", watch_path(d->name));
-    d->debt.owed = CREDIT;
-    d->unheard = true;
-    if (!next_look)
-        next_look = loop_now() + PAUSE;
-    return false;
+/* Of a directory itself: the root, or (host) another one. */
+static void on_self(struct directory *d, unsigned mask) {
+    if (d == directory_root() && (!(mask & IN_ATTRIB) || is_replaced())) {
+        leave_root();
+        return;
+    }
+    if (NESTED && !(mask & IN_ATTRIB)) { /* it has gone; another one may have taken its place before, or that of the root */
+        inotify_rm_watch(inotify, d->wd);
+        d->wd = -1;
+        if (is_replaced())
+            leave_root();
+        else if (is_heard(directory_root(), MOVE))
+            look(d);
+    } else if (is_heard(d, LOOK)) { /* perhaps it may be read, or searched, only now */
+        look(d);
+    }
 }
 
-long watch_timer(void) {
-    long long left = CONFIG_VIOS_PROXY_HOST && next_look ? next_look - loop_now() : -1;
+/* Of a guest's directory that is watched: its own event tells. Its owner could make the root deaf otherwise. */
+static bool is_told_twice(const struct directory *d, const struct inotify_event *e) {
+    const struct directory *below;
 
-    if (!next_look || left > 0)
-        return (long)left;
-    next_look = 0;
-    for (unsigned i = 0; i < count; i++) {
-        struct directory *d = &directories[i];
-
-        if (!d->unheard)
-            continue;
-        d->unheard = false;
-        channel_missing(d->name, tell);
-        if (d->wd >= 0)
-            look_into(i);
-    }
-    return -1;
+    if (!NESTED || d != directory_root() || (e->mask & (IN_ATTRIB | IN_ISDIR)) != (IN_ATTRIB | IN_ISDIR))
+        return false;
+    below = directory_find(e->name);
+    return below && below->wd >= 0;
 }
 
 static void on_event(const struct inotify_event *e) {
+    struct directory *d = e->wd == directory_root()->wd ? directory_root() : NESTED ? directory_of(e->wd) : NULL;
+
     if (e->mask & IN_Q_OVERFLOW) {
         if (NESTED)
             catch_up();
         else
             leave_root();
-        return;
-    }
-    if (e->wd == ancestor) {
-        if (directories[0].wd < 0)
+    } else if (e->wd == ancestor) {
+        if (directory_root()->wd < 0)
             enter_root();
         else if (!e->len || is_replaced())
             leave_root();
-        return;
-    }
-    for (unsigned i = 0; i < count; i++) {
-        if (directories[i].wd != e->wd)
-            continue;
-        if (i == 0 && !e->len && (!(e->mask & IN_ATTRIB) || is_replaced()))
-            leave_root();
-        else if (NESTED && !e->len && !(e->mask & IN_ATTRIB))
-            renew(i);
-        else if (!is_heard(i, e->len ? EVENT : LOOK))
-            ;
-        else if (e->len)
-            on_name(i, e->name, e->mask & (IN_CREATE | IN_MOVED_TO | IN_ATTRIB));
-        else /* perhaps it may be read, or searched, only now */
-            look_into(i);
-        return;
+    } else if (d && !e->len) {
+        on_self(d, e->mask);
+    } else if (d && !is_told_twice(d, e) && is_heard(d, e->mask & IN_ISDIR ? MOVE : EVENT)) {
+        on_name(d, e->name, e->mask & (IN_CREATE | IN_MOVED_TO | IN_ATTRIB));
     }
 }
 
@@ -401,40 +300,72 @@ static void on_inotify(void *arg, unsigned ready) {
         on_event(e);
         at += (ssize_t)(sizeof *e + e->len);
     }
-    if (freed && left_out) {
-        left_out = false;
-        look_into(0);
-    }
-    freed = false;
 }
 
 void watch_start(const char *path, bool nested, watch_fn *fn) {
     root = path;
     subdirectories = nested;
     tell = fn;
-    count = 1;
-    directories[0].wd = -1;
+    scan_init(nested, fn);
     inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    if (NESTED)
+        directory_init(inotify);
+    directory_root()->wd = -1;
     loop_watch(inotify, LOOP_READ, on_inotify, NULL);
     if (inotify >= 0)
         enter_root();
     if (blind())
-        log_fatal("cannot watch %s: %s", path, reason());
+        log_fatal("cannot watch %s: %s", path, watch_reason(errno));
+}
+
+/* The name of the directory in which this name is. */
+static const char *parent_of(const char *name, char parent[CHANNEL_NAME]) {
+    const char *base = fmt_base(name);
+
+    fmt_print(parent, CHANNEL_NAME, "%.*s", base == name ? 0 : (int)(base - name - 1), name);
+    return parent;
 }
 
 void watch_name(const char *name) {
-    const char *slash = strrchr(name, '/');
     char parent[CHANNEL_NAME];
-    int at;
+    struct directory *d = NESTED ? directory_find(parent_of(name, parent)) : directory_root();
 
-    fmt_print(parent, sizeof parent, "%.*s", slash ? (int)(slash - name) : 0, name);
-    at = find(parent);
-    if (at >= 0)
-        consider(slash ? slash + 1 : name, &directories[at]);
+    if (d)
+        scan_name(d, fmt_base(name));
+}
+
+int watch_mode(const char *name) {
+    int mode, fd = watch_open(name, O_PATH);
+
+    if (fd < 0)
+        return -1;
+    mode = file_look(fd, "", NULL);
+    close(fd);
+    return mode;
 }
 
 void watch_all(void) {
-    for (unsigned i = 0; i < count; i++)
-        if (directories[i].wd >= 0)
-            look_into(i);
+    if (NESTED)
+        directory_note_all(true);
+    else
+        scan_now();
+}
+
+bool watch_more_than(const char *name, unsigned n) {
+    char parent[CHANNEL_NAME];
+
+    return file_more_than(watch_open(parent_of(name, parent), O_RDONLY | O_DIRECTORY), n);
+}
+
+long watch_timer(void) {
+    struct directory *d = directory_root();
+    long long left = d->next - loop_now();
+
+    if (d->next && left <= 0 && blind())
+        leave_root();
+    if (NESTED)
+        return scan_timer();
+    if (d->next && left <= 0)
+        scan_now();
+    return !d->next ? -1 : left > 0 ? (long)left : 0;
 }

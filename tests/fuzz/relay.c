@@ -6,6 +6,7 @@
  *
  * By hand: build/tests/fuzz/fuzz-relay-host -max_len=2000 NEW_CORPUS */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -13,11 +14,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../../applets/lib/file.h"
 #include "../../applets/lib/guest.h"
 #include "../../applets/lib/host.h"
 #include "../../applets/lib/loop.h"
 #include "../../applets/lib/memory.h"
 #include "../../applets/lib/relay.h"
+#include "../../applets/lib/sys.h"
 #include "../../applets/lib/sysfs.h"
 #include "../../applets/lib/watch.h"
 #include "../unit/sim.h"
@@ -58,6 +61,9 @@ void watch_check(const char *root) { (void)root; }
 void watch_name(const char *name) { (void)name; }
 void watch_all(void) {}
 long watch_timer(void) { return -1; }
+int watch_open(const char *name, int flags) { return sys_open(watch_path(name), flags | O_NOFOLLOW); }
+int watch_mode(const char *name) { return file_mode(watch_path(name), false); }
+bool watch_more_than(const char *name, unsigned n) { return (void)name, (void)n, false; }
 void sysfs_start(watch_fn *fn) { (void)fn; }
 void sysfs_all(void) {}
 const char *sysfs_path(const char *name) { return watch_path(name); }

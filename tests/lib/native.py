@@ -16,7 +16,7 @@ lock = threading.Lock()
 
 # What tests/unit/sim.c stands in for.
 WRAP = [f'-Wl,--wrap={name}' for name in (
-    'read recv readv write close shutdown sys_socket connect sys_accept setsockopt getsockopt file_mode file_more_than sys_open file_open_port getrandom syscall '
+    'read recv readv write close shutdown sys_socket connect sys_accept setsockopt getsockopt file_mode file_look sys_open file_open_port getrandom syscall '
     'sys_select sys_signalfd sigprocmask net_listen net_raise_lo net_unsent').split()]
 
 
