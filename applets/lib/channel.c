@@ -399,6 +399,24 @@ static int open_endpoint(struct channel *ch, const char *path) {
     return ch->port ? file_open_port(path) : open_socket(path, mode);
 }
 
+/* Whether it takes one of the last descriptors, which are for guests that have none. */
+static bool is_greedy(const struct channel *ch, int fd) {
+    return CONFIG_VIOS_PROXY_HOST && distrusts && loop_fits(fd) && loop_is_last(fd) && channel_crowd(ch->name, true);
+}
+
+/* Closes its descriptor. False: that could take as long as the other side likes, so nothing is done with it any more. */
+static bool release(struct channel *ch, int fd) {
+    if (!CONFIG_VIOS_PROXY_HOST || !distrusts) {
+        close(fd);
+        return true;
+    }
+    if (net_close(fd))
+        return true;
+    ch->foul = true;
+    log_msg(LOG_ERROR, "%s: the other side passes descriptors: left alone for good", ch->name);
+    return false;
+}
+
 int channel_open(struct channel *ch, const char *path, long long now) {
     enum { FEW = 8 }; /* of each: the last host has gone, we come, go, and come again; 32 pieces of news are kept, see below */
     int fd = open_endpoint(ch, path);
@@ -410,7 +428,8 @@ int channel_open(struct channel *ch, const char *path, long long now) {
      * channels can be told of all at once, even after a host that has just died. Of one with many we make ourselves heard a little
      * later, with no more than one piece of news for each channel. */
     if (fd >= 0 && !ch->visited && is_of_qemu(fd)) {
-        close(fd);
+        if (!release(ch, fd))
+            return -1;
         if (watch_more_than(ch->name, FEW)) {
             retry_at(ch, turn(ch, now));
             ch->visited = true;
@@ -420,16 +439,19 @@ int channel_open(struct channel *ch, const char *path, long long now) {
     }
     if (CONFIG_VIOS_PROXY_HOST)
         ch->visited = false;
-    if (CONFIG_VIOS_PROXY_HOST && distrusts)
-        fd = loop_spare(fd, channel_crowd(ch->name, true));
     if (fd < 0)
         return failed(ch, path, "channel", now);
     if (set_nonblocking(ch, fd, path, now)) {
-        close(fd);
+        release(ch, fd);
         return -1;
     }
+    if (is_greedy(ch, fd)) {
+        release(ch, fd);
+        errno = EMFILE;
+        return failed(ch, path, "channel", now);
+    }
     if (!loop_fits(fd)) {
-        close(fd);
+        release(ch, fd);
         errno = EMFILE;
         return failed(ch, path, "select() holds no more descriptors (FD_SETSIZE 1024): channel", now);
     }
@@ -450,7 +472,7 @@ void channel_close(struct channel *ch) {
     loop_watch(ch->fd, 0, NULL, NULL);
     if (CONFIG_VIOS_PROXY_HOST)
         loop_quiet(ch->fd, false);
-    close(ch->fd);
+    release(ch, ch->fd);
     ch->fd = -1;
     ch->paused = false;
     ch->retry = 0;
@@ -509,7 +531,7 @@ enum channel_result channel_read(struct channel *ch, bool framed, unsigned char 
 
         if (ch->port)
             asked = again ? port_room(asked) : asked < PORT_READ ? asked : PORT_READ;
-        got = again ? read_buffers(ch->fd, p + *n, asked) : read(ch->fd, p + *n, asked);
+        got = again && ch->port ? read_buffers(ch->fd, p + *n, asked) : net_read(ch->fd, p + *n, asked);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0 && errno == EAGAIN)

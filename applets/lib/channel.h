@@ -70,13 +70,14 @@ struct output {
  * marked, next_marked: it is to be reviewed. share: (host) its guest's, see loop_share(); NULL: nobody counts.
  * (host) stale: the tokens that were last answered by a RESET in LISTEN; looks: at stale headers, in this turn. spent: a connect was made in this
  * turn; charged: and counts as junk, until the guest's ACK has come. junk: bytes without a connection, which are forgiven in time; paused: too many, it is not read until retry.
+ * foul: (host) its socket holds what nobody may close; it is neither opened again nor forgotten.
  * visited: (host) QEMU has had a client in advance, see channel_open(). inode: (host) of the socket that is open.
  * heard: something has come since it was opened. monitor: (host) that was QEMU's monitor, no channel: it is left alone as long as it is
  * this socket.
  * used: the turn of its last connection, for least recently used. silent: the last SYN was not answered. */
 struct channel {
     int fd;
-    bool port, attached, aligned, broken, gone, silent, complained, paused, visited, spent, charged, marked, heard, monitor;
+    bool port, attached, aligned, broken, gone, silent, complained, paused, visited, spent, charged, marked, heard, monitor, foul;
     unsigned char looks;
     struct conn *conns;
     struct input *in;

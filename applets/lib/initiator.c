@@ -13,10 +13,14 @@ bool initiator_is_late(const struct conn *c) {
     return link_is_asking(&c->link) && loop_now() - c->begun >= CONFIG_MOVE_TIMEOUT;
 }
 
+/* Once it is late, the review may find another channel for the client. */
 static void await_answer(struct conn *c) {
-    long long end = initiator_is_late(c) ? c->since + HANDSHAKE : c->begun + CONFIG_MOVE_TIMEOUT;
+    bool late = initiator_is_late(c);
+    long long end = late ? c->since + HANDSHAKE : c->begun + CONFIG_MOVE_TIMEOUT;
 
     conn_await(c, CONN_ANSWER, (long)(end - loop_now()));
+    if (late)
+        channel_mark(c->channel);
 }
 
 static void send_syn(struct conn *c, bool first) {
@@ -71,7 +75,6 @@ static void expired(struct conn *c) {
         send_syn(c, c->link.first);
     } else if (c->wait == CONN_ANSWER && loop_now() - c->since < HANDSHAKE) {
         await_answer(c);
-        channel_mark(c->channel); /* it is late */
     } else {
         conn_timeout(c);
     }

@@ -45,20 +45,14 @@ int loop_admit(int fd) {
     return -1;
 }
 
-int loop_spare(int fd, unsigned others) {
+bool loop_is_last(int fd) {
     enum { KEPT = 32 };
     unsigned long long limit[2] = {0}; /* the soft one, the hard one */
 
-    if (fd < 0 || !others)
-        return fd;
     syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, limit);
     if (limit[0] > FD_SETSIZE)
         limit[0] = FD_SETSIZE;
-    if ((unsigned)fd + (limit[0] / 4 < KEPT ? limit[0] / 4 : KEPT) < limit[0])
-        return fd;
-    close(fd);
-    errno = EMFILE;
-    return -1;
+    return (unsigned)fd + (limit[0] / 4 < KEPT ? limit[0] / 4 : KEPT) >= limit[0];
 }
 
 /* The only place where an fd gets into a set. */

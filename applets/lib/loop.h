@@ -16,9 +16,8 @@ bool loop_fits(int fd);
 /* fd, which may be -1 with errno; one that is too high for select() is closed, and -1 with EMFILE returned. */
 int loop_admit(int fd);
 
-/* fd, which may be -1 with errno; but the last ones that there can be, of the process's limit or of select()'s, are for those who have none:
- * if there are others, it is closed, and -1 with EMFILE returned. */
-int loop_spare(int fd, unsigned others);
+/* Whether fd is one of the last that there can be, of the process's limit or of select()'s: these are for those who have none. */
+bool loop_is_last(int fd);
 
 /* Watches fd for want (0: for nothing) and calls fn(arg, ready). fd must fit. Before fd is closed: want 0. */
 void loop_watch(int fd, unsigned want, loop_fn *fn, void *arg);

@@ -188,12 +188,47 @@ int net_listen(const struct net_address *a) {
     return fd;
 }
 
-/* A peer cannot pass descriptors, of which the last close, in our read(), may take as long as it likes (SO_LINGER). Since Linux 6.16. */
+/* A peer may pass descriptors, of which the last close, in our read() or close(), may take as long as it likes (SO_LINGER). Linux 6.16
+ * can refuse them; before, all that comes is looked at first. */
+static bool takes_descriptors;
+
 static void take_no_descriptors(int fd) {
-    enum { PASSRIGHTS = 83 }; /* SO_PASSRIGHTS, which musl does not name yet; older kernels refuse it */
+    enum { PASSRIGHTS = 83 }; /* SO_PASSRIGHTS, which musl does not name yet */
     int off = 0;
 
-    setsockopt(fd, SOL_SOCKET, PASSRIGHTS, &off, sizeof off);
+    takes_descriptors |= setsockopt(fd, SOL_SOCKET, PASSRIGHTS, &off, sizeof off) != 0;
+}
+
+ssize_t net_read(int fd, void *p, size_t n) {
+    struct iovec part = {p, n};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    ssize_t got;
+
+    if (!CONFIG_VIOS_PROXY_HOST || !takes_descriptors)
+        return read(fd, p, n);
+    got = syscall(SYS_recvmsg, fd, &message, MSG_PEEK);
+    if (got <= 0)
+        return got;
+    if (message.msg_flags & MSG_CTRUNC) {
+        errno = EBADMSG;
+        return -1;
+    }
+    return read(fd, p, (size_t)got); /* what comes meanwhile comes after it */
+}
+
+bool net_close(int fd) {
+    char rest[4096];
+    ssize_t got = 0;
+
+    if (takes_descriptors) {
+        shutdown(fd, SHUT_RDWR); /* nothing more comes */
+        while ((got = net_read(fd, rest, sizeof rest)) > 0)
+            continue;
+    }
+    if (got < 0 && errno == EBADMSG)
+        return false;
+    close(fd);
+    return true;
 }
 
 int net_connect(const struct net_address *a, bool *pending) {

@@ -41,6 +41,11 @@ const char *net_set_nonblocking(int fd);
 /* Begins to connect: the fd (connected, or *pending and writable when decided), or -1 with errno. */
 int net_connect(const struct net_address *a, bool *pending);
 
+/* (host) read() and close() of a socket whose peer is not trusted: never touch a descriptor that it has passed. read: -1 with EBADMSG if the
+ * next bytes bring one. close: false: there is one in it, and it stays open. */
+ssize_t net_read(int fd, void *p, size_t n);
+bool net_close(int fd);
+
 /* How a pending connect ended: 0, or the errno. */
 int net_connect_error(int fd);
 

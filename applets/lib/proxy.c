@@ -163,13 +163,15 @@ static void give_up(struct channel *ch) {
 
     fmt_copy(name, sizeof name, ch->name);
     channel_close(ch);
+    if (ch->foul)
+        return;
     forget(ch);
     names->again(name);
 }
 
 /* Something has happened to the channel. */
 static void decide(struct channel *ch) {
-    if (!*ch->name || ch->place)
+    if (!*ch->name || ch->place || ch->foul)
         return;
     if (ch->gone)
         give_up(ch);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "error.h"
 #include "fmt.h"
@@ -53,7 +54,12 @@ static void connect_service(struct conn *c) {
 
     if (fd < 0 && errno == EMFILE && loop_close_now())
         fd = net_connect(service, &c->connecting);
-    c->fd = loop_spare(loop_admit(fd), channel_busy_beside(c->channel, channel_guest(c->channel->name)));
+    c->fd = loop_admit(fd);
+    if (c->fd >= 0 && loop_is_last(fd) && channel_busy_beside(c->channel, channel_guest(c->channel->name))) {
+        close(fd);
+        c->fd = -1;
+        errno = EMFILE;
+    }
     if (c->fd >= 0 && c->connecting)
         c->wait = CONN_PROGRESS;
     else if (c->fd >= 0)
