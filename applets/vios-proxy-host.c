@@ -4,14 +4,17 @@
 #include "lib/filter.h"
 #include "lib/host.h"
 
+/* Of connections of one guest at once: so that one guest cannot have them all. */
+enum { DEFAULT_LIMIT = CONFIG_HOST_CONNECTIONS < 4 ? 1 : CONFIG_HOST_CONNECTIONS / 4 };
+
 #if CONFIG_FEATURE_GUEST_LIMIT
-static unsigned limit;
+static unsigned limit = DEFAULT_LIMIT;
 
 static void set_limit(const char *value) {
     limit = (unsigned)opt_number('m', value, 1, CONFIG_HOST_CONNECTIONS);
 }
 #else
-enum { limit = 0 };
+enum { limit = DEFAULT_LIMIT };
 #endif
 
 /* The macros have their commas in them. */
@@ -21,7 +24,7 @@ static const struct opt options[] = {
     SETUP_OPT_UNIX("the service is this unix socket instead of a port")
     FILTER_OPT("serve the channels with these names, guest/channel (up to 8 times)")
 #if CONFIG_FEATURE_GUEST_LIMIT
-    {'m', "COUNT", "at most so many connections of one guest at once", set_limit},
+    {'m', "COUNT", "most connections of one guest at once (a quarter of all)", set_limit},
 #endif
     PROXY_OPT_READY
     {0},

@@ -61,7 +61,7 @@ void conn_free(struct conn *c) {
     pool_give(&pool, c);
 }
 
-bool conn_is_finished(const struct conn *c) { return link_is_over(&c->link) && !c->due && !c->channel->owed_bytes; }
+bool conn_is_finished(const struct conn *c) { return link_is_over(&c->link) && !c->due && !c->channel->end.owed_bytes; }
 
 void conn_trim(void) { pool_trim(&pool); }
 

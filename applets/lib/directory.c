@@ -7,6 +7,7 @@
 #include "fmt.h"
 #include "loop.h"
 #include "memory.h"
+#include "retry.h"
 
 enum { DIRECTORIES = 1 + (CONFIG_VIOS_PROXY_HOST ? CONFIG_HOST_CHANNELS : 1) };
 enum { PAUSE = 1000 }; /* ms between two looks at a directory */
@@ -123,7 +124,7 @@ void directory_note_all(bool waiting) {
 }
 
 void directory_later(struct directory *d) {
-    d->backoff = channel_backoff(d->backoff);
+    d->backoff = retry_backoff(d->backoff);
     look_at(d, loop_now() + d->backoff);
 }
 

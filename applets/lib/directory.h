@@ -7,6 +7,7 @@
 #include <sys/inotify.h>
 
 #include "channel.h"
+#include "debt.h"
 
 /* The root is always there, with the empty name. wd: its inotify watch; -1: it has none (yet).
  * debt: what its events have cost. unheard: it owes too much, and events are passed over until it is looked at.

@@ -7,12 +7,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "channels.h"
 #include "file.h"
 #include "fmt.h"
 #include "initiator.h"
 #include "log.h"
 #include "loop.h"
 #include "memory.h"
+#include "opener.h"
 #include "sysfs.h"
 #include "watch.h"
 
@@ -33,7 +35,7 @@ static bool in_sysfs(void) { return CONFIG_FEATURE_SYSFS && from_sysfs; }
 static enum guest_choice kind_of(const struct channel *ch) {
     const struct conn *c = ch->conns;
 
-    if (!*ch->name || ch->fd < 0 || !ch->attached)
+    if (!*ch->name || ch->end.fd < 0 || !ch->end.attached)
         return GUEST_NO_HOST;
     if (ch->gone)
         return GUEST_BUSY;
@@ -47,8 +49,8 @@ enum guest_choice guest_choose(struct channel **chosen) {
     unsigned age = 0; /* of those of one kind the lowest counts */
 
     *chosen = NULL;
-    for (unsigned i = 0; i < channel_count(); i++) {
-        struct channel *ch = channel_at(i);
+    for (unsigned i = 0; i < channels_count(); i++) {
+        struct channel *ch = channels_at(i);
         enum guest_choice kind = kind_of(ch);
         unsigned a = kind == GUEST_LINGERS ? (unsigned)ch->conns->deadline : ch->used;
 
@@ -107,13 +109,13 @@ static const char *path_of(const char *name) {
 
 /* Why no channel can be used. */
 static const char *why_none(void) {
-    static char why[CHANNEL_NAME + CHANNEL_NOTE + 32];
+    static char why[CHANNEL_NAME + 128];
     const struct channel *shut = NULL;
 
-    for (unsigned i = 0; i < channel_count(); i++) {
-        const struct channel *ch = channel_at(i);
+    for (unsigned i = 0; i < channels_count(); i++) {
+        const struct channel *ch = channels_at(i);
 
-        if (ch->fd >= 0)
+        if (ch->end.fd >= 0)
             return "no host is attached on any channel";
         if (*ch->name)
             shut = ch;
@@ -121,7 +123,7 @@ static const char *why_none(void) {
     if (!shut)
         return "there is no channel (vios-list tells why)";
     fmt_print(why, sizeof why, "no channel can be opened: %s: %s", shut->name,
-              channel_why(shut, path_of(shut->name)));
+              opener_why(shut, path_of(shut->name)));
     return why;
 }
 
@@ -308,7 +310,7 @@ static void listen_at(const struct net_address *a) {
 
 int guest_run(const struct setup *setup, bool reject, long wait) {
     static const struct proxy_names names = {
-        CONFIG_GUEST_CHANNELS, 0, "GUEST_CHANNELS", path_of, tell_again, NULL, review,
+        .limit = CONFIG_GUEST_CHANNELS, .option = "GUEST_CHANNELS", .path = path_of, .again = tell_again, .review = review,
     };
     const struct net_address *service = setup->service;
     unsigned long long inode; /* of our unix socket: as long as it listens no other file has that number */

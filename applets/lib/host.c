@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "file.h"
+#include "guests.h"
 #include "log.h"
 #include "responder.h"
 #include "watch.h"
@@ -26,14 +27,19 @@ static void tell_again(const char *name) {
 
 int host_run(const struct setup *setup, unsigned limit) {
     static const struct proxy_names names = {
-        CONFIG_HOST_CHANNELS, CONFIG_GUEST_SHARE, "HOST_CHANNELS", path_of, tell_again, responder_greet, NULL,
+        .limit = CONFIG_HOST_CHANNELS,
+        .option = "HOST_CHANNELS",
+        .path = path_of,
+        .again = tell_again,
+        .join = guests_join,
+        .leave = guests_leave,
+        .opened = responder_greet,
     };
 
     responder_init(setup->service, limit);
     watch_check(setup->directory);
     if (access("/proc/self/fd", F_OK))
         log_fatal("/proc is not mounted: sockets are opened through it");
-    channel_distrust();
     relay_init(&responder);
     proxy_init(&names);
     watch_start(setup->directory, true, proxy_name);

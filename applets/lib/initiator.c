@@ -38,7 +38,7 @@ void initiator_open(struct channel *ch, int fd, const char *client, long long si
     c->since = since;
     c->begun = loop_now();
     fmt_copy(c->client, sizeof c->client, client);
-    c->filler = ch->aligned ? 0 : FRAME_FILLER_BYTES;
+    c->filler = ch->end.aligned ? 0 : FRAME_FILLER_BYTES;
     ch->used = ++turn;
     ch->connections++;
     send_syn(c, !ch->silent);

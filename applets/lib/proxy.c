@@ -8,12 +8,16 @@
 #include <unistd.h>
 
 #include "agent.h"
+#include "channels.h"
 #include "crowd.h"
 #include "filter.h"
 #include "fmt.h"
 #include "log.h"
 #include "loop.h"
 #include "net.h"
+#include "opener.h"
+#include "relay.h"
+#include "retry.h"
 #include "status.h"
 #include "watch.h"
 
@@ -46,7 +50,9 @@ void proxy_init(const struct proxy_names *n) {
 static void forget(struct channel *ch) {
     bool all = left_out;
 
-    channel_forget(ch);
+    if (names->leave)
+        names->leave(ch);
+    channels_forget(ch);
     left_out = false; /* again() may find that one more name has no room */
     if (all)
         names->again(NULL);
@@ -59,7 +65,7 @@ static void open_channel(struct channel *ch) {
         forget(ch);
         return;
     }
-    if (channel_open(ch, path, loop_now()))
+    if (opener_open(ch, path, loop_now()))
         return;
     log_msg(LOG_DEBUG, "channel %s: open", ch->name);
     if (names->opened)
@@ -68,7 +74,7 @@ static void open_channel(struct channel *ch) {
 }
 
 static void retry(struct channel *ch) {
-    if (ch->fd < 0)
+    if (ch->end.fd < 0)
         open_channel(ch);
     else if (CONFIG_VIOS_PROXY_HOST)
         relay_resume(ch);
@@ -98,18 +104,32 @@ static void leave(const char *name) {
 
 /* Once, when nothing is under way: that no channel is used, of those that there are. */
 static void tell_unused(void) {
-    if (!(CONFIG_FEATURE_GLOB || CONFIG_FEATURE_FOREIGN) || !other_count || other_count > 2 || channel_count())
+    if (!(CONFIG_FEATURE_GLOB || CONFIG_FEATURE_FOREIGN) || !other_count || other_count > 2 || channels_count())
         return;
     log_msg(LOG_NOTICE, "no channel is used: %s %s", filter_is_given() ? "none matches -n, as" : "other agents have", others);
     other_count = 3;
 }
 
+/* A slot for this name; NULL after a message: it waits for one. */
+static struct channel *add(const char *name) {
+    struct channel *ch = channels_add(name, names->limit);
+    bool greedy = ch && names->join && !names->join(ch);
+
+    if (ch && !greedy)
+        return ch;
+    if (greedy)
+        channels_forget(ch);
+    log_limited(&no_room, loop_now(), LOG_WARN, "channel %s: %s, the most there can be (Kconfig %s); it waits", name,
+                greedy ? "its guest has as many" : "too many are in use", greedy ? "GUEST_SHARE" : names->option);
+    left_out = true;
+    return NULL;
+}
+
 /* False: it finds no room. */
 static bool come(const char *name) {
-    bool greedy;
-    struct channel *ch = channel_find(name);
+    struct channel *ch = channels_find(name);
 
-    if (ch && CONFIG_VIOS_PROXY_HOST && channel_is_another(ch))
+    if (ch && CONFIG_VIOS_PROXY_HOST && opener_sees_another(ch))
         open_channel(ch);
     else if (ch) /* it may have gone and come since it was opened */
         relay_check(ch);
@@ -119,16 +139,10 @@ static bool come(const char *name) {
         leave(name);
         return true;
     }
-    greedy = CONFIG_VIOS_PROXY_HOST && names->share && channel_crowd(name, false) >= names->share;
-    ch = greedy ? NULL : channel_add(name, names->limit);
-    if (ch) {
+    ch = add(name);
+    if (ch)
         open_channel(ch);
-        return true;
-    }
-    log_limited(&no_room, loop_now(), LOG_WARN, "channel %s: %u channels%s are in use, the most there can be (Kconfig %s); it waits", name,
-                greedy ? names->share : names->limit, greedy ? " of this guest" : "", greedy ? "GUEST_SHARE" : names->option);
-    left_out = true;
-    return false;
+    return ch;
 }
 
 /* Whether a channel's name is the given one, or below it. */
@@ -139,8 +153,8 @@ static bool within(const char *channel, const char *name) {
 }
 
 static void go(const char *name) {
-    for (unsigned i = 0; i < channel_count(); i++) {
-        struct channel *ch = channel_at(i);
+    for (unsigned i = 0; i < channels_count(); i++) {
+        struct channel *ch = channels_at(i);
 
         if (!*ch->name || !within(ch->name, name))
             continue;
@@ -175,8 +189,8 @@ static void decide(struct channel *ch) {
         return;
     if (ch->gone)
         give_up(ch);
-    else if (ch->fd < 0 && !ch->retry && !ch->monitor)
-        channel_later(ch, loop_now());
+    else if (ch->end.fd < 0 && !ch->retry && !ch->monitor)
+        retry_later(ch, loop_now());
 }
 
 static bool review_wanted = true;
@@ -245,7 +259,7 @@ void proxy_run(long (*timer)(void)) {
         wait = sooner(sooner(wait, watch_timer()), tell_ready());
         if (needs_review())
             wait = 0;
-        wait = sooner(wait, sooner(relay_timeout(), until(channel_retry_at())));
+        wait = sooner(wait, sooner(relay_timeout(), until(retry_next())));
         resting = wait < 0 && !channel_busy();
         if (resting && quiet) {
             tell_unused();
@@ -257,8 +271,8 @@ void proxy_run(long (*timer)(void)) {
         }
         quiet = !loop_wait(wait) && resting;
         relay_tick();
-        if (channel_retry_at())
-            channel_retry(loop_now(), retry);
+        if (retry_next())
+            retry_run(loop_now(), retry);
         if (CONFIG_FEATURE_STATUS && loop_asked())
             status_log();
     }

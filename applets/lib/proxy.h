@@ -16,14 +16,16 @@
 void proxy_set_ready(const char *fd);
 
 /* Where a channel's name comes from and leads to. limit: the most channels that may be used at once. path: what to open, or NULL
- * when it is gone. again: tell of this name, if it is there (NULL: of those for which there was no room). share: the most channels of
- * one guest, 0: no limit. opened: the channel has just been opened; may be NULL. option: the Kconfig option of the limit, for
- * messages. review: decides anew, before the loop sleeps; may be NULL. */
+ * when it is gone. again: tell of this name, if it is there (NULL: of those for which there was no room). option: the
+ * Kconfig option of the limit, for messages. May be NULL: join: a new channel; false: its guest has as many as it may have; leave: its
+ * end. opened: it has just been opened. review: decides anew, before the loop sleeps. */
 struct proxy_names {
-    unsigned limit, share;
+    unsigned limit;
     const char *option;
     const char *(*path)(const char *name);
     void (*again)(const char *name);
+    bool (*join)(struct channel *ch);
+    void (*leave)(struct channel *ch);
     void (*opened)(struct channel *ch);
     void (*review)(void);
 };

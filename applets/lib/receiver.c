@@ -145,6 +145,6 @@ bool receiver_may_read(const struct channel *ch) {
     if (ch->paused)
         return false;
     if (!ch->conns && !ch->in)
-        return !ch->owed_bytes;
-    return may_look(ch) && (!ch->in || ch->in->filled + CHANNEL_ROOM(ch) <= CHANNEL_INPUT);
+        return !ch->end.owed_bytes;
+    return may_look(ch) && (!ch->in || ch->in->filled + ENDPOINT_ROOM(&ch->end) <= CHANNEL_INPUT);
 }

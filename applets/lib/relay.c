@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "guests.h"
 #include "log.h"
 #include "loop.h"
 #include "receiver.h"
@@ -33,15 +34,15 @@ static void on_channel(void *arg, unsigned ready);
 static void on_tcp(void *arg, unsigned ready);
 
 static void share(const struct channel *ch, int fd) {
-    if (CONFIG_VIOS_PROXY_HOST)
-        loop_share(fd, ch->share);
+    if (CONFIG_VIOS_PROXY_HOST && ch->guest)
+        loop_share(fd, &ch->guest->share);
 }
 
-static int turns(const struct channel *ch) { return ch->share && !loop_is_alone() ? 1 : TURNS; }
+static int turns(const struct channel *ch) { return ch->guest && !loop_is_alone() ? 1 : TURNS; }
 
 static void charge(const struct channel *ch, unsigned long long bytes) {
-    if (CONFIG_VIOS_PROXY_HOST && ch->share)
-        loop_charge(ch->share, READ_COST + (unsigned)bytes);
+    if (CONFIG_VIOS_PROXY_HOST && ch->guest)
+        loop_charge(&ch->guest->share, READ_COST + (unsigned)bytes);
 }
 
 static void watch_tcp(struct conn *c) {
@@ -60,21 +61,21 @@ static void watch(struct channel *ch) {
 
     for (struct conn *c = ch->conns; c; c = c->next)
         watch_tcp(c);
-    if (ch->fd < 0)
+    if (ch->end.fd < 0)
         return;
-    if (!ch->attached || ch->owed_bytes || sender_is_due(ch))
+    if (!ch->end.attached || ch->end.owed_bytes || sender_is_due(ch))
         want |= LOOP_WRITE;
-    if (ch->attached && receiver_may_read(ch))
+    if (ch->end.attached && receiver_may_read(ch))
         want |= LOOP_READ;
-    loop_watch(ch->fd, want, on_channel, ch);
-    share(ch, ch->fd);
+    loop_watch(ch->end.fd, want, on_channel, ch);
+    share(ch, ch->end.fd);
 }
 
 /* ---- moving ---- */
 
 /* A port whose news may not reach select(): one that is written to. (One that is not read, since the TCP peer has yet to take what
  * came, is left alone, even if its host has gone: it may hold the rest of that, and its end.) */
-static bool needs_look(const struct channel *ch) { return ch->port && ch->attached && (ch->owed_bytes || sender_is_due(ch)); }
+static bool needs_look(const struct channel *ch) { return ch->end.port && ch->end.attached && (ch->end.owed_bytes || sender_is_due(ch)); }
 
 /* A connect was made for it, and there is more that could be looked at in the next turn. */
 static bool has_more(const struct channel *ch) { return ch->spent && !ch->conns && ch->in && ch->in->raw < ch->in->filled; }
@@ -96,19 +97,19 @@ static void set_deadline(struct channel *ch) {
 
 /* The channel's other side is not there any more (renewed: but another one is): nothing of the old stream counts. */
 static void lose(struct channel *ch, bool renewed) {
-    bool begun = ch->owed_bytes; /* the new host may have got the beginning of this frame */
+    bool begun = ch->end.owed_bytes; /* the new host may have got the beginning of this frame */
 
-    if (ch->broken)
+    if (ch->end.broken)
         channel_close(ch);
     else
         channel_detached(ch);
     if (renewed)
         channel_attached(ch);
-    ch->aligned &= !begun;
+    ch->end.aligned &= !begun;
     channel_skip_input(ch);
     for (struct conn *c = ch->conns; c; c = c->next) {
         if (!link_is_ending(&c->link))
-            conn_ended(c, &losses, "ended", ch->port ? "the host has gone" : "the other side has gone");
+            conn_ended(c, &losses, "ended", ch->end.port ? "the host has gone" : "the other side has gone");
         conn_apply(c, link_event(&c->link, LINK_DETACH, NULL));
     }
     channel_mark(ch);
@@ -144,7 +145,7 @@ void relay_pump(struct channel *ch) {
         again = receiver_run(ch);
         again |= deliver(ch);
         again |= sender_run(ch);
-        if (ch->broken && ch->fd >= 0) {
+        if (ch->end.broken && ch->end.fd >= 0) {
             lose(ch, false);
             again = true;
         }
@@ -161,18 +162,18 @@ static void read_channel(struct channel *ch) {
     struct input *in = channel_input(ch);
     bool framed = ch->conns && link_is_open(&ch->conns->link);
     size_t n, room = CHANNEL_INPUT - in->filled;
-    enum channel_result result;
+    enum endpoint_result result;
 
     if (!ch->conns && room > IDLE_READ)
         room = IDLE_READ;
-    result = channel_read(ch, framed, in->bytes + in->filled, room, &n);
+    result = endpoint_read(&ch->end, framed, in->bytes + in->filled, room, &n);
     in->filled += (unsigned)n;
     charge(ch, n);
     if (role->came)
         role->came(ch, n);
-    if (result == CHANNEL_DETACHED || result == CHANNEL_RENEWED) {
+    if (result == ENDPOINT_DETACHED || result == ENDPOINT_RENEWED) {
         receiver_run(ch);
-        lose(ch, result == CHANNEL_RENEWED);
+        lose(ch, result == ENDPOINT_RENEWED);
     }
 }
 
@@ -182,7 +183,7 @@ static void read_on(struct channel *ch) {
 
     for (int i = turns(ch); i > 0 && full; i--) {
         read_channel(ch);
-        full = ch->in->filled + CHANNEL_ROOM(ch) > CHANNEL_INPUT;
+        full = ch->in->filled + ENDPOINT_ROOM(&ch->end) > CHANNEL_INPUT;
         relay_pump(ch);
         full = full && ch->conns && !ch->in && receiver_may_read(ch);
     }
@@ -192,7 +193,7 @@ static void on_channel(void *arg, unsigned ready) {
     struct channel *ch = arg;
     unsigned long long before = ch->received;
 
-    if (!ch->attached) {
+    if (!ch->end.attached) {
         channel_attached(ch);
         channel_mark(ch);
     }
@@ -234,9 +235,9 @@ void relay_drop(struct channel *ch) {
 bool relay_check(struct channel *ch) {
     char none;
 
-    if (!ch->port || ch->fd < 0 || read(ch->fd, &none, 0) >= 0 || errno != ENODEV)
+    if (!ch->end.port || ch->end.fd < 0 || read(ch->end.fd, &none, 0) >= 0 || errno != ENODEV)
         return false;
-    ch->broken = true;
+    ch->end.broken = true;
     relay_pump(ch);
     return true;
 }
@@ -311,7 +312,7 @@ bool relay_stop(void) {
             conn_apply(c, link_event(&c->link, LINK_STOP, "the proxy was stopped"));
             relay_pump(ch);
         }
-        owed |= ch->owed_bytes || sender_is_due(ch);
+        owed |= ch->end.owed_bytes || sender_is_due(ch);
     }
     return owed;
 }

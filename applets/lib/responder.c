@@ -7,25 +7,29 @@
 
 #include "error.h"
 #include "fmt.h"
+#include "guests.h"
 #include "log.h"
 #include "loop.h"
 #include "receiver.h"
+#include "retry.h"
 
 /* Milliseconds between two tries to connect to a service that cannot take it yet. */
 enum { CONNECT_AGAIN = 50 };
 
 static const struct net_address *service;
 static unsigned guest_limit;
+static bool is_local; /* the service is on this machine */
 
 void responder_init(const struct net_address *s, unsigned limit) {
     service = s;
     guest_limit = limit;
+    is_local = net_is_local(s);
 }
 
 void responder_greet(struct channel *ch) {
     struct frame init = {FRAME_RESET, link_greeting, 0};
 
-    channel_note(ch, &init, "");
+    endpoint_note(&ch->end, &init, "");
 }
 
 /* ---- the service ---- */
@@ -55,7 +59,7 @@ static void connect_service(struct conn *c) {
     if (fd < 0 && errno == EMFILE && loop_close_now())
         fd = net_connect(service, &c->connecting);
     c->fd = loop_admit(fd);
-    if (c->fd >= 0 && loop_is_last(fd) && channel_busy_beside(c->channel, channel_guest(c->channel->name))) {
+    if (c->fd >= 0 && loop_is_last(fd) && channel_busy_beside(c->channel)) {
         close(fd);
         c->fd = -1;
         errno = EMFILE;
@@ -96,7 +100,9 @@ static const char *refusal(const struct channel *ch) {
 
     if (channel_is_excess(ch))
         return "all connections are in use (HOST_CONNECTIONS)";
-    if (!CONFIG_FEATURE_GUEST_LIMIT || !guest_limit || channel_busy_beside(ch, channel_guest(ch->name)) < guest_limit)
+    if (!is_local && !guests_may_connect(ch->guest, loop_now()))
+        return "too many connections of this guest in a short time";
+    if (channel_busy_beside(ch) < guest_limit)
         return NULL;
     fmt_print(why, sizeof why, "limit of %u connections for this guest", guest_limit);
     return why;
@@ -115,18 +121,18 @@ static void answer_stale(struct channel *ch, struct frame *f) {
     ch->stale = f->tokens;
     f->ctrl = FRAME_RESET;
     ch->resets++;
-    channel_note(ch, f, "");
+    endpoint_note(&ch->end, f, "");
 }
 
 /* A SYN counts as junk, until its ACK has come; and as the one connect of this turn. */
 static void charge(struct channel *ch) {
     ch->spent = ch->charged = true;
-    ch->junk.owed += CHANNEL_SYN;
+    guests_junk(ch->guest, CHANNEL_SYN, loop_now());
 }
 
 static void forgive(struct channel *ch) {
     ch->charged = false;
-    ch->junk.owed -= CHANNEL_SYN < ch->junk.owed ? CHANNEL_SYN : ch->junk.owed;
+    guests_forgive(ch->guest, CHANNEL_SYN);
 }
 
 /* This SYN gets no connection: its payload is not waited for. vios-protocol(7), host rule 4. */
@@ -136,7 +142,7 @@ static void refuse_syn(struct channel *ch, struct frame *f, const char *why) {
     f->ctrl = FRAME_RESET;
     ch->resets++;
     channel_ended(ch, NULL, "-", "refused", why);
-    channel_note(ch, f, CONFIG_FEATURE_REASON && f->length ? why : "");
+    endpoint_note(&ch->end, f, CONFIG_FEATURE_REASON && f->length ? why : "");
 }
 
 /* The SYN in the input is complete: it gets a connection. */
@@ -179,7 +185,7 @@ static void hunt(struct channel *ch) {
 }
 
 /* A storm of SYNs gets one connect a turn; and what is owed goes first. */
-static bool hears(const struct channel *ch) { return !ch->conns && !ch->spent && !ch->owed_bytes; }
+static bool hears(const struct channel *ch) { return !ch->conns && !ch->spent && !ch->end.owed_bytes; }
 
 static void stray(struct channel *ch) {
     if (!ch->in->left)
@@ -207,21 +213,33 @@ static void meet(struct channel *ch, const unsigned char *p, size_t n) {
     if (!ch->monitor)
         return;
     log_limited(channel_limit(ch, loop_now()), loop_now(), LOG_WARN, "%s: QEMU's monitor, not a channel: left alone", ch->name);
-    ch->broken = true;
+    ch->end.broken = true;
+}
+
+/* Who sends more without a connection than connections need is not read for a while. */
+static void take_junk(struct channel *ch, size_t n) {
+    long long now = loop_now();
+    long pause = guests_junk(ch->guest, (unsigned)n, now);
+
+    if (!pause)
+        return;
+    log_limited(channel_limit(ch, now), now, LOG_WARN, "%s: floods, without a connection: it is read slowly", ch->name);
+    ch->paused = true;
+    retry_at(ch, now + pause);
 }
 
 static void came(struct channel *ch, size_t n) {
     if (!ch->heard)
         meet(ch, ch->in->bytes + ch->in->filled - n, n);
     if (!ch->conns)
-        channel_idle_bytes(ch, n, loop_now());
+        take_junk(ch, n);
     ch->spent = false;
     ch->looks = 0;
 }
 
 /* What waits of a guest that is refused, and does not read, is dropped: others may need its place. */
 static void pumped(struct channel *ch) {
-    if (channel_is_excess(ch) || (!ch->conns && ch->owed_bytes && refusal(ch)))
+    if (channel_is_excess(ch) || (!ch->conns && ch->end.owed_bytes && refusal(ch)))
         channel_skip_input(ch);
     if (ch->charged && ch->conns && link_is_open(&ch->conns->link))
         forgive(ch);

@@ -8,7 +8,7 @@
 
 extern const struct role responder;
 
-/* Before all else. limit: the most connections of one guest at once; 0: no limit. */
+/* Before all else. limit: the most connections of one guest at once. */
 void responder_init(const struct net_address *service, unsigned limit);
 
 /* The channel has just been opened. vios-protocol(7), host rule 2. */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "channel.h"
+#include "channels.h"
 #include "crowd.h"
 #include "file.h"
 #include "fmt.h"
@@ -136,7 +137,7 @@ static void begin(struct directory *d) {
     fd = is_root ? watch_open("", O_RDONLY | O_DIRECTORY) : open_guest(d);
     if (fd >= 0) {
         current = d;
-        channel_missing(d->name, fd, tell);
+        channels_missing(d->name, fd, tell);
     } else if (!is_root && has_gone(errno)) {
         tell(d->name, false);
         directory_forget(d);

@@ -18,7 +18,7 @@ _Static_assert(CONFIG_BUFFER_SIZE <= 2 * PORT_WRITE, "a buffer must fit into two
 enum { SHORT = 16384 };
 
 /* The most bytes that are sent at once: over a port two frames, each a write(); over a socket one frame. */
-static size_t most(const struct channel *ch) { return ch->port ? CONFIG_BUFFER_SIZE : CHANNEL_INPUT; }
+static size_t most(const struct channel *ch) { return ch->end.port ? CONFIG_BUFFER_SIZE : CHANNEL_INPUT; }
 
 static size_t encode(struct conn *c, unsigned char *p, enum frame_ctrl ctrl, const char *text) {
     size_t n = fmt_length(text, CHANNEL_TEXT);
@@ -58,7 +58,7 @@ static size_t encode_data(const struct conn *c, unsigned char *payload, size_t n
  * with what nobody has sent. guess: select() has not told of it. Then its end can wait until that is so; an error cannot, since the
  * kernel gives it only once. vios-protocol(7), guest rule 1. */
 static size_t read_local(struct conn *c, unsigned char *tx, size_t at, bool guess) {
-    size_t all = most(c->channel), first = c->channel->port && all > PORT_WRITE ? PORT_WRITE : all;
+    size_t all = most(c->channel), first = c->channel->end.port && all > PORT_WRITE ? PORT_WRITE : all;
     size_t rest = all > first + FRAME_HEADER ? all - first - FRAME_HEADER : 0;
     unsigned char *p = tx + at + FRAME_HEADER, *q = tx + first + FRAME_HEADER;
     struct iovec v[2] = {{p, first - FRAME_HEADER - at}, {q, rest}};
@@ -83,7 +83,7 @@ static size_t carry(struct conn *c, bool guess) {
     unsigned char *tx = channel_output(c->channel)->bytes;
     size_t n = read_local(c, tx, 0, guess);
 
-    channel_write(c->channel, tx, n);
+    endpoint_write(&c->channel->end, tx, n);
     channel_tidy(c->channel);
     return n;
 }
@@ -130,27 +130,27 @@ static struct conn *next_due(const struct channel *ch) {
 bool sender_is_due(const struct channel *ch) { return next_due(ch); }
 
 bool sender_run(struct channel *ch) {
-    size_t owed = ch->owed_bytes;
+    size_t owed = ch->end.owed_bytes;
     bool any = owed > 0;
     struct conn *c;
 
-    for (c = ch->conns; c && !ch->attached; c = c->next)
+    for (c = ch->conns; c && !ch->end.attached; c = c->next)
         c->due = 0;
-    while (channel_flush(ch) == CHANNEL_DONE && (c = next_due(ch)) != NULL) {
+    while (endpoint_flush(&ch->end) == ENDPOINT_DONE && (c = next_due(ch)) != NULL) {
         unsigned char *tx = channel_output(ch)->bytes;
 
         any = true;
-        channel_write(ch, tx, encode_next(c, tx));
+        endpoint_write(&ch->end, tx, encode_next(c, tx));
     }
     if (ch->conns)
-        ch->conns->moved |= ch->owed_bytes != owed;
-    return any && !ch->owed_bytes;
+        ch->conns->moved |= ch->end.owed_bytes != owed;
+    return any && !ch->end.owed_bytes;
 }
 
 bool sender_may_read(const struct conn *c) {
     const struct channel *ch = c->channel;
 
-    return link_reads_local(&c->link) && ch->attached && !ch->owed_bytes && !c->due;
+    return link_reads_local(&c->link) && ch->end.attached && !ch->end.owed_bytes && !c->due;
 }
 
 void sender_read(struct conn *c, int turns) {
@@ -163,7 +163,7 @@ void sender_read(struct conn *c, int turns) {
 bool sender_guess(struct conn *c, unsigned long long n) {
     size_t length = 0;
 
-    if (c->channel->port && n && n <= SHORT && !c->channel->in && sender_may_read(c))
+    if (c->channel->end.port && n && n <= SHORT && !c->channel->in && sender_may_read(c))
         length = carry(c, true);
     return length || c->due;
 }

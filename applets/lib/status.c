@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "status.h"
 
+#include "channels.h"
 #include "conn.h"
 #include "log.h"
 
 static void log_row(const struct channel *ch) {
     const struct conn *c = ch->conns;
     const char *state = c              ? link_state_name(&c->link)
-                        : ch->fd < 0   ? "not open"
-                        : ch->attached ? "free"
+                        : ch->end.fd < 0   ? "not open"
+                        : ch->end.attached ? "free"
                                        : "no host";
 
     log_msg(LOG_NOTICE, "%-24s %-11s %-21s %10u %14llu %14llu %7u %s", ch->name, state, c && c->fd >= 0 ? c->client : "-",
@@ -21,8 +22,8 @@ void status_log(void) {
 
     log_msg(LOG_NOTICE, "channel                  state       client                connections       received           sent  resets "
                         "last failure");
-    for (unsigned i = 0; i < channel_count(); i++) {
-        const struct channel *ch = channel_at(i);
+    for (unsigned i = 0; i < channels_count(); i++) {
+        const struct channel *ch = channels_at(i);
 
         if (!*ch->name)
             continue;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "channel.h"
+#include "channels.h"
 #include "file.h"
 #include "fmt.h"
 #include "log.h"
@@ -95,8 +96,8 @@ const char *sysfs_path(const char *name) {
 }
 
 static void forget_missing(void) {
-    for (unsigned i = 0; i < channel_count(); i++) {
-        struct channel *ch = channel_at(i);
+    for (unsigned i = 0; i < channels_count(); i++) {
+        struct channel *ch = channels_at(i);
         char name[CHANNEL_NAME];
 
         fmt_copy(name, sizeof name, ch->name);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "../../applets/lib/file.h"
+#include "../../applets/lib/channels.h"
 #include "../../applets/lib/guest.h"
 #include "../../applets/lib/host.h"
 #include "../../applets/lib/loop.h"
@@ -381,10 +382,10 @@ static void clean_up(void) {
         if (fars[i].there)
             fars[i].there = false;
     tell("", false);
-    for (unsigned i = 0; i < channel_count(); i++)
-        if (*channel_at(i)->name && !channel_at(i)->place) {
-            channel_close(channel_at(i));
-            channel_forget(channel_at(i));
+    for (unsigned i = 0; i < channels_count(); i++)
+        if (*channels_at(i)->name && !channels_at(i)->place) {
+            channel_close(channels_at(i));
+            channels_forget(channels_at(i));
         }
     if (channel_busy())
         sim_fail("a connection is left");

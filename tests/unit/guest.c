@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "../../applets/lib/channels.h"
 #include "../../applets/lib/guest.h"
 
 #include "stubs.h"
@@ -19,16 +20,16 @@ static struct conn lingering[] = {
 static void fill(const char *kinds, const unsigned *used) {
     char name[8];
 
-    while (channel_count())
-        channel_forget(channel_at(channel_count() - 1));
+    while (channels_count())
+        channels_forget(channels_at(channels_count() - 1));
     for (unsigned i = 0; kinds[i]; i++) {
         struct channel *ch;
         char kind = (char)(kinds[i] | 0x20);
 
         snprintf(name, sizeof name, "c%u", i);
-        ch = channel_add(name, 64);
-        ch->fd = kind == 'c' ? -1 : 10;
-        ch->attached = kind != 'd' && kind != 'c';
+        ch = channels_add(name, 64);
+        ch->end.fd = kind == 'c' ? -1 : 10;
+        ch->end.attached = kind != 'd' && kind != 'c';
         ch->silent = kinds[i] < 'a' && kinds[i] != '-';
         ch->gone = kind == 'g';
         ch->conns = kind == 'b' ? &busy : kind >= 'k' && kind <= 'n' ? &lingering[kind - 'k'] : NULL;
@@ -39,7 +40,7 @@ static void fill(const char *kinds, const unsigned *used) {
     }
     for (unsigned i = 0; kinds[i]; i++)
         if (kinds[i] == '-')
-            channel_forget(channel_at(i));
+            channels_forget(channels_at(i));
 }
 
 static void choice(void) {
@@ -84,7 +85,7 @@ static void choice(void) {
             c = guest_choose(&ch);
             if (lively && c == GUEST_SILENT)
                 c = GUEST_BUSY;
-            got = c < GUEST_BUSY ? (int)(ch - channel_at(0)) : c == GUEST_BUSY ? -1 : -2;
+            got = c < GUEST_BUSY ? (int)(ch - channels_at(0)) : c == GUEST_BUSY ? -1 : -2;
             if ((c == GUEST_LINGERS) != (got >= 0 && strchr("lmn", rows[i].kinds[got]) != NULL))
                 FAIL("%s: %d is no channel that lingers", rows[i].kinds, got);
             if (got != wanted)

@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../../applets/lib/channel.h"
+#include "../../applets/lib/channels.h"
 #include "../../applets/lib/file.h"
 #include "../../applets/lib/guest.h"
 #include "../../applets/lib/host.h"
@@ -371,7 +371,7 @@ static bool may_ignore(const struct channel *ch, const struct sim_file *f) {
     const struct conn *c = ch->conns;
     const struct sim_file *t = c ? sim_at(c->fd) : NULL;
 
-    if (!ch->attached || (ch->paused && ch->retry) || (ch->owed_bytes && !sim_writable(f)))
+    if (!ch->end.attached || (ch->paused && ch->retry) || (ch->end.owed_bytes && !sim_writable(f)))
         return true;
     if (!c)
         return all_busy();
@@ -384,11 +384,11 @@ static void check_channel(const struct channel *ch, const struct sim_file *f) {
     const struct conn *c = ch->conns;
     const struct sim_file *t = c ? sim_at(c->fd) : NULL;
 
-    if ((ch->out && !ch->owed_bytes) || (ch->in && !ch->in->filled && !ch->in->left))
+    if ((ch->out && !ch->end.owed_bytes) || (ch->in && !ch->in->filled && !ch->in->left))
         sim_fail("%s: keeps a buffer with nothing in it", ch->name);
-    if (sim_writable(f) && (ch->owed_bytes || (c && c->due)))
+    if (sim_writable(f) && (ch->end.owed_bytes || (c && c->due)))
         sim_fail("%s: bytes for a channel that would take them, and the program sleeps", ch->name);
-    if (!ch->attached && f->attached && sim_writable(f))
+    if (!ch->end.attached && f->attached && sim_writable(f))
         sim_fail("%s: the host has come, and the program sleeps", ch->name);
     if (sim_readable(f) && f->attached && !may_ignore(ch, f))
         sim_fail("%s: %u bytes to read in state %s, and the program sleeps", ch->name, f->in.n, c ? link_state_name(&c->link) : "-");
@@ -396,18 +396,18 @@ static void check_channel(const struct channel *ch, const struct sim_file *f) {
         return;
     if (conn_is_stuck(c) && sim_writable(t))
         sim_fail("%s: an app would take bytes, and the program sleeps", ch->name);
-    if (sim_readable(t) && link_reads_local(&c->link) && f->attached && !ch->owed_bytes)
+    if (sim_readable(t) && link_reads_local(&c->link) && f->attached && !ch->end.owed_bytes)
         sim_fail("%s: an app has bytes, and the program sleeps", ch->name);
 }
 
 static void sleeps(void) {
     struct channel *ch;
 
-    for (unsigned i = 0; i < channel_count() && !sim_faults.lost_wake; i++) {
-        ch = channel_at(i);
-        if (*ch->name && ch->fd >= 0 && sim_at(ch->fd)->kind != SIM_NONE && (!is_guest || !sim_at(ch->fd)->unplugged) &&
-            !sim_at(ch->fd)->in_end)
-            check_channel(ch, sim_at(ch->fd));
+    for (unsigned i = 0; i < channels_count() && !sim_faults.lost_wake; i++) {
+        ch = channels_at(i);
+        if (*ch->name && ch->end.fd >= 0 && sim_at(ch->end.fd)->kind != SIM_NONE && (!is_guest || !sim_at(ch->end.fd)->unplugged) &&
+            !sim_at(ch->end.fd)->in_end)
+            check_channel(ch, sim_at(ch->end.fd));
     }
     if (is_guest && has_client() && !sim_watches(listener, false) && !sim_faults.no_fd && !sim_faults.high_fd && !stopping &&
         guest_choose(&ch) <= GUEST_LINGERS)
@@ -421,15 +421,15 @@ static void stops(void) {
         sim_fail("the program does not end");
     sim_note("all is over");
     for (unsigned i = 0; i < port_count; i++)
-        if (named[i] && (!channel_find(name_of(i)) || channel_find(name_of(i))->fd < 0))
+        if (named[i] && (!channels_find(name_of(i)) || channels_find(name_of(i))->end.fd < 0))
             sim_fail("%s is there and not open", name_of(i));
-    for (unsigned i = 0; i < channel_count(); i++)
-        channels += *channel_at(i)->name != '\0';
+    for (unsigned i = 0; i < channels_count(); i++)
+        channels += *channels_at(i)->name != '\0';
     for (unsigned i = 0; i < channel_busy(); i++) {
         const struct channel *ch = channel_busy_at(i);
 
         sim_fail("%s: busy in state %s, due %#x, owed %zu", ch->name, ch->conns ? link_state_name(&ch->conns->link) : "-",
-                 ch->conns ? ch->conns->due : 0, ch->owed_bytes);
+                 ch->conns ? ch->conns->due : 0, ch->end.owed_bytes);
     }
     if (sim_open_files() != channels + is_guest + 2)
         sim_fail("%u descriptors are open, %u channels", sim_open_files(), channels);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "../../applets/lib/channel.h"
+#include "../../applets/lib/opener.h"
 
 #include "sim.h"
 #include "stubs.h"
@@ -21,8 +21,8 @@ static void start(void) {
     sim_start(&world, 1);
     port = sim_new(SIM_PORT, 100000, 100000);
     port->attached = true;
-    CHECK(!channel_open(&ch, "sim/port0", 1));
-    CHECK(ch.port);
+    CHECK(!opener_open(&ch, "sim/port0", 1));
+    CHECK(ch.end.port);
 }
 
 /* A buffer of the port: n bytes, of which the last ones are text. */
@@ -44,15 +44,15 @@ static void many_buffers_in_two_calls(void) {
         put(BUFFER, "end", 3);
     put(100, "end", 3);
     before = sim_steps;
-    EQUAL(channel_read(&ch, true, bytes, ROOM, &n), CHANNEL_DONE);
+    EQUAL(endpoint_read(&ch.end, true, bytes, ROOM, &n), ENDPOINT_DONE);
     EQUAL(n, 4 * BUFFER + 100);
     EQUAL(sim_steps - before, 2);
     for (size_t i = 0; i < n; i++)
         EQUAL(bytes[i], i >= n - 3 || i % BUFFER >= BUFFER - 3 ? "end"[(i >= n - 3 ? i - n + 3 : i % BUFFER - BUFFER + 3)] : 'x');
-    EQUAL(channel_read(&ch, true, bytes, ROOM, &n), CHANNEL_BLOCKED);
+    EQUAL(endpoint_read(&ch.end, true, bytes, ROOM, &n), ENDPOINT_BLOCKED);
     put(BUFFER, "", 0);
     port->attached = false;
-    EQUAL(channel_read(&ch, true, bytes, ROOM, &n), CHANNEL_DETACHED);
+    EQUAL(endpoint_read(&ch.end, true, bytes, ROOM, &n), ENDPOINT_DETACHED);
     EQUAL(n, BUFFER);
 }
 
@@ -66,7 +66,7 @@ static void new_host_in_any_buffer(void) {
             for (unsigned i = 0; i < whole; i++)
                 put(BUFFER, i ? greeting : "", i ? FRAME_HEADER : 0);
             put(FRAME_HEADER, greeting, FRAME_HEADER);
-            EQUAL(channel_read(&ch, framed, bytes, ROOM, &n), framed ? CHANNEL_RENEWED : CHANNEL_DONE);
+            EQUAL(endpoint_read(&ch.end, framed, bytes, ROOM, &n), framed ? ENDPOINT_RENEWED : ENDPOINT_DONE);
             EQUAL(n, whole * BUFFER + (framed ? 0 : FRAME_HEADER));
         }
 }
@@ -76,18 +76,18 @@ static void room_never_cuts_a_greeting(void) {
     size_t n;
 
     for (size_t room = 1; room < 3 * BUFFER; room += room % BUFFER < 40 || room % BUFFER > BUFFER - 40 ? 1 : 40) {
-        enum channel_result result = CHANNEL_DONE;
+        enum endpoint_result result = ENDPOINT_DONE;
         size_t all = 0;
 
         start();
         put(BUFFER, "", 0);
         put(BUFFER, "", 0);
         put(FRAME_HEADER, greeting, FRAME_HEADER);
-        while (result == CHANNEL_DONE && all < 2 * BUFFER + FRAME_HEADER) {
-            result = channel_read(&ch, true, bytes, room > FRAME_HEADER ? room : FRAME_HEADER, &n);
+        while (result == ENDPOINT_DONE && all < 2 * BUFFER + FRAME_HEADER) {
+            result = endpoint_read(&ch.end, true, bytes, room > FRAME_HEADER ? room : FRAME_HEADER, &n);
             all += n;
         }
-        EQUAL(result, CHANNEL_RENEWED);
+        EQUAL(result, ENDPOINT_RENEWED);
         EQUAL(all, 2 * BUFFER);
     }
 }
@@ -98,12 +98,12 @@ static void writes_more_than_a_port_takes_at_once(void) {
 
     start();
     before = sim_steps;
-    EQUAL(channel_write(&ch, out, sizeof out), CHANNEL_DONE);
+    EQUAL(endpoint_write(&ch.end, out, sizeof out), ENDPOINT_DONE);
     EQUAL(sim_steps - before, (sizeof out + 32767) / 32768);
     EQUAL(port->out.n, sizeof out);
-    EQUAL(channel_write(&ch, out, sizeof out), CHANNEL_BLOCKED);
+    EQUAL(endpoint_write(&ch.end, out, sizeof out), ENDPOINT_BLOCKED);
     EQUAL(port->out.n, 100000);
-    EQUAL(ch.owed_bytes, 2 * sizeof out - 100000);
+    EQUAL(ch.end.owed_bytes, 2 * sizeof out - 100000);
 }
 
 static const struct unit_case cases[] = {
@@ -113,4 +113,4 @@ static const struct unit_case cases[] = {
     {"writes-more-than-a-port-takes-at-once", writes_more_than_a_port_takes_at_once},
 };
 
-UNIT_MAIN("channel", cases)
+UNIT_MAIN("endpoint", cases)
