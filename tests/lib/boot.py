@@ -7,9 +7,9 @@ import re
 import shutil
 import subprocess
 
-from guest import WORDS
-from tcp import Service
-from vt import BUILD, ROOT, VIOS, Late, Skip, equal, main, wait_until
+from lib.guest import WORDS
+from lib.tcp import Service
+from lib.vt import BUILD, ROOT, VIOS, Late, Skip, equal, main, wait_until
 
 BOOT_DEADLINE = 90
 SECRET = b'a key from the host\n'

@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 
-from vt import BUILD, ROOT, Skip, equal
+from lib.vt import BUILD, ROOT, Skip, equal
 
 
 def script(path, text):

@@ -5,7 +5,7 @@ import errno
 import os
 import struct
 
-from vt import Skip
+from lib.vt import Skip
 
 NUMBERS = {'socket': 41, 'sendto': 44, 'bind': 49, 'listen': 50, 'fcntl': 72, 'inotify_add_watch': 254, 'accept4': 288, 'inotify_init1': 294,
            'select': 270}  # as pselect6(), which every Linux has

@@ -22,8 +22,8 @@ import tempfile
 import threading
 from signal import SIGKILL, SIGTERM
 
-from vt import BUILD, DEADLINE, ROOT, VIOS, Late, wait_until
-from wire import ANY, Decoder, FakeHost
+from lib.vt import BUILD, DEADLINE, ROOT, VIOS, Late, wait_until
+from lib.wire import ANY, Decoder, FakeHost
 
 BOOT_DEADLINE = 90
 KEEP_OPEN = 'sleep 1000'  # keeps what it has open until the test kills it: nothing waits for its end

@@ -13,8 +13,8 @@ import select
 import socket
 import threading
 
-from vt import wait_until
-from wire import unread
+from lib.vt import wait_until
+from lib.wire import unread
 
 QUEUE = 1 << 16
 

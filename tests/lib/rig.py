@@ -14,8 +14,8 @@ one gets a new guest."""
 import atexit
 import re
 
-import guest
-import vt
+from lib import guest
+from lib import vt
 
 PORT = 5672
 # The binary's name in the guest, and what makes it there.

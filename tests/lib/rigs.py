@@ -4,10 +4,10 @@ import select
 import threading
 import time
 
-from relay import QUEUE, Relay
-from tcp import Service, connect, echo
-from vt import DEADLINE, variant, wait_until
-from wire import FakeGuest, FakeHost
+from lib.relay import QUEUE, Relay
+from lib.tcp import Service, connect, echo
+from lib.vt import DEADLINE, variant, wait_until
+from lib.wire import FakeGuest, FakeHost
 
 
 def small(t):

@@ -5,8 +5,8 @@ import os
 import signal
 import subprocess
 
-import vt
-from vt import DEADLINE, equal
+from lib import vt
+from lib.vt import DEADLINE, equal
 
 # A name as a host may give one. Neither this nor the JSON of it is UTF-8; in JSON each byte is one character.
 ODD = b'a"b\\c\x01\x1b[31m\x7f\xc3\xbc\xff'

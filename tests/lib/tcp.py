@@ -6,7 +6,7 @@ import socket
 import struct
 import threading
 
-from vt import DEADLINE
+from lib.vt import DEADLINE
 
 
 def patient(sock):

@@ -3,7 +3,7 @@
 import os
 import subprocess
 
-from vt import Skip
+from lib.vt import Skip
 
 HIDE = 'mount -t tmpfs none /sys; [ -z "$0" ] || mount --bind "$0" /proc/devices; exec "$@"'
 

@@ -13,7 +13,7 @@ import struct
 import termios
 import time
 
-from vt import DEADLINE, Late, equal, wait_until
+from lib.vt import DEADLINE, Late, equal, wait_until
 
 SYN, ACK, SYNACK, DATA, RESET = b'A', b'B', b'C', b'D', b'H'
 ANY, REFUSED, INIT = b'????', b'RRRR', b'INIT'
