@@ -5,14 +5,15 @@ import os
 import pathlib
 import random
 import shutil
+import re
 import subprocess
-import threading
+
+from lib import tap
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = (ROOT / os.environ.get('BUILD', 'build')).resolve()
 SEED = int(os.environ.get('SEED') or random.SystemRandom().randrange(10**6))
 JOBS = len(os.sched_getaffinity(0))
-lock = threading.Lock()
 
 # What tests/unit/sim.c stands in for.
 WRAP = [f'-Wl,--wrap={name}' for name in (
@@ -21,8 +22,13 @@ WRAP = [f'-Wl,--wrap={name}' for name in (
 
 
 def show(text):
-    with lock:
-        print(text, end='', flush=True)
+    """Passes on what a program in C printed: `ok NAME`, `not ok NAME: why`, other lines."""
+    for line in text.splitlines():
+        found = re.fullmatch(r'(ok|not ok) (.*)', line)
+        if found:
+            tap.result(*found.groups())
+        else:
+            tap.show(f'{"" if line.startswith("#") else "# "}{line}\n')
 
 
 def find(*names):

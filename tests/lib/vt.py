@@ -2,10 +2,10 @@
 """What the tests in Python share: cases, processes under test, waiting.
 
     @case
-    def it_works(t): ...            # prints `ok it-works`
+    def it_works(t): ...            # prints `ok 1 - it-works`
 
     @case(table=[('one', 1), ('two', 2)])
-    def it_counts(t, n): ...        # prints `ok it-counts/one`, `ok it-counts/two`
+    def it_counts(t, n): ...        # prints `ok 2 - it-counts/one`, `ok 3 - it-counts/two`
 
     if __name__ == '__main__':
         main()
@@ -28,6 +28,8 @@ import tempfile
 import threading
 import time
 import traceback
+
+from lib import tap
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = (ROOT / os.environ.get('BUILD', 'build')).resolve()
@@ -314,13 +316,13 @@ def run(name, function, args, deadline):
             finally:
                 signal.alarm(0)
     except Skip as why:
-        print(f'skip {name}: {why}', flush=True)
+        tap.result('skip', name, ' '.join(str(why).split()))
     except Exception as why:
         text = ' '.join(f'{type(why).__name__} {why}'.split())
-        print(f'not ok {name}: {text[:300]}', flush=True)
+        tap.result('not ok', name, text[:300])
         return False
     else:
-        print(f'ok {name}', flush=True)
+        tap.result('ok', name)
     return True
 
 
@@ -329,9 +331,10 @@ def main():
     signal.signal(signal.SIGALRM, expired)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job has it ignored, and programs inherit that
-    print(f'# SEED={SEED}', flush=True)
+    chosen = [c for c in cases if not wanted or any(w in c[0] for w in wanted)]
+    tap.show(f'# SEED={SEED}\n')
+    tap.plan(len(chosen))
     good = True
-    for name, function, args, deadline in cases:
-        if not wanted or any(w in name for w in wanted):
-            good &= run(name, function, args, deadline)
+    for c in chosen:
+        good &= run(*c)
     sys.exit(not good)
