@@ -19,7 +19,7 @@ Q = $(if $(filter-out 0,$(V)),,@)
 SHOW = @$(if $(if $(Q),,V)$(findstring s,$(firstword -$(MAKEFLAGS))),:,printf '  %-8s%s\n')
 
 CONFIG_TARGETS = defconfig guest_defconfig host_defconfig allyesconfig allnoconfig randconfig olddefconfig savedefconfig oldconfig menuconfig nconfig
-NO_BUILD_TARGETS = $(CONFIG_TARGETS) clean distclean help check demo bench cost
+NO_BUILD_TARGETS = $(CONFIG_TARGETS) clean distclean help check demo bench fuzz cost
 
 .PHONY: all install uninstall $(NO_BUILD_TARGETS) FORCE
 all: $(O)/vios
@@ -193,6 +193,9 @@ bench:
 $(O)/tests/hunt: tests/bench/hunt.c $(filter $(O)/obj/applets/lib/%,$(OBJECTS))
 	@mkdir -p $(@D)
 	$(Q)$(COMPILE) -O2 $(VIOS_LDFLAGS) $(LDFLAGS) -o $@ $^
+
+fuzz:
+	FUZZ_SECONDS=$(or $(T),60) BUILD=$(O) tests/fuzz.test
 
 cost:
 	applets/config/cost $(O)/cost

@@ -2,7 +2,7 @@
 /* The decoder: whatever the bytes and however they are cut, the events are the same; and again the same from a decoder that has been
  * used and is at a frame boundary (left-over state shows).
  *
- * By hand, for as long as you like: build/tests/fuzz/fuzz-frame -max_len=4096 NEW_CORPUS tests/fuzz/corpus/frame */
+ * For longer: make fuzz T=seconds */
 #include <stdint.h>
 
 #include "../../applets/lib/frame.c"

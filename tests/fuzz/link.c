@@ -3,7 +3,7 @@
  * (tests/unit/linkcheck.h, vios-protocol(7), common rule 4), and the same sequence from the same
  * state to the same one.
  *
- * By hand: build/tests/fuzz/fuzz-link NEW_CORPUS */
+ * For longer: make fuzz T=seconds */
 #include <stdint.h>
 
 #include "../../applets/lib/frame.c"

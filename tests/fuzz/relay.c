@@ -4,7 +4,7 @@
  * the proxy writes is frames and (guest) filler; it does not spin; in the end nothing is open but its channels. Each input is run twice,
  * one after the other in the same process: what the first run leaves behind must not show in the second.
  *
- * By hand: build/tests/fuzz/fuzz-relay-host -max_len=2000 NEW_CORPUS */
+ * For longer: make fuzz T=seconds */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
