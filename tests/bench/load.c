@@ -12,7 +12,7 @@
  *
  * Clients; TARGET is a port on 127.0.0.1 or a device:
  *   load move TARGET UP DOWN [N]     bytes each way at once, over N connections at once; prints MB/s, both ways added up
- *   load echo TARGET SIZE ROUNDS     prints the median and the 99th percentile in us
+ *   load echo TARGET SIZE ROUNDS     prints the median, the 99th percentile and the longest in us
  *   load visit TARGET COUNT [N]      N clients at once make COUNT connections each, with one byte each way; prints the median and the
  *                                    99th percentile of connect and first byte in us, and connections/s
  *   load hold TARGET COUNT BYTES     opens COUNT connections, moves BYTES each way on each, prints `held`, waits to be killed
@@ -358,7 +358,7 @@ static int ascending(const void *a, const void *b) {
 
 static void print_times(double *times, int n) {
     qsort(times, (size_t)n, sizeof *times, ascending);
-    printf("median %.2f p99 %.2f", times[n / 2], times[n - 1 - n / 100]);
+    printf("median %.2f p99 %.2f longest %.2f", times[n / 2], times[n - 1 - n / 100], times[n - 1]);
 }
 
 /* Calls work(i) in n processes at once; us from the start of the first to the end of the last. */
