@@ -320,8 +320,9 @@ int guest_run(const struct setup *setup, bool reject, long wait) {
     from_sysfs = CONFIG_FEATURE_SYSFS && !setup->given && access(setup->directory, F_OK);
     if (!in_sysfs())
         watch_check(setup->directory);
-    for (unsigned i = 0; i < setup->services; i++)
-        listen_at(&service[i]);
+    count = 0;
+    for (listener_count = 0; listener_count < setup->services;)
+        listen_at(&service[listener_count]);
     inode = service->sa.any.sa_family == AF_UNIX ? file_inode(service->text, false) : 0;
     relay_init(&initiator);
     proxy_init(&names);

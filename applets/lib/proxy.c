@@ -28,6 +28,7 @@ enum { REST_AFTER = 100 };
 
 static int ready_fd = -1;
 static const struct proxy_names *names;
+static bool review_wanted;
 static bool left_out;                 /* a name has found no room */
 static struct log_limit no_room;
 static char others[2 * CHANNEL_NAME]; /* names that are not used, at most two */
@@ -41,6 +42,7 @@ void proxy_set_ready(const char *fd) {
 
 void proxy_init(const struct proxy_names *n) {
     names = n;
+    review_wanted = true;
     loop_signals();
 }
 
@@ -192,8 +194,6 @@ static void decide(struct channel *ch) {
     else if (ch->end.fd < 0 && !ch->retry && !ch->monitor)
         retry_later(ch, loop_now());
 }
-
-static bool review_wanted = true;
 
 void proxy_want_review(void) { review_wanted = true; }
 
