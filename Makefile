@@ -194,6 +194,7 @@ bench:
 	$(MAKE) all $(O)/tests/hunt
 	BUILD=$(O) tests/bench/run
 	$(O)/tests/hunt
+	BUILD=$(O) tests/bench/isolation
 
 # Of the objects of the binary.
 $(O)/tests/hunt: tests/bench/hunt.c $(filter $(O)/obj/applets/lib/%,$(OBJECTS))

@@ -69,7 +69,7 @@ static void add_frame(const char *ctrls) {
 }
 
 static void make_stream(size_t size) {
-    static const char *const junk[] = {"V", "VS", "VVS", "VSVS1", "VVSVS1", "VS1", "VS1Z", "VS2A", "VS1VS1A", "\0\0", "11111", "S1A", "VS1D", "????"};
+    static const char *const junk[] = {"V", "VS", "VVS", "VSVS1", "VVSVS1", "VS1", "VS1Z", "VS2A", "VS1VS1A", "\0\0", "11111", "S1A"};
 
     for (stream_bytes = 0; stream_bytes < size;) {
         const char *text = junk[unit_random(sizeof junk / sizeof *junk)];
