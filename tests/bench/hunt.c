@@ -6,7 +6,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "../../applets/lib/channels.h"
+#include "../../applets/lib/guests.h"
 #include "../../applets/lib/receiver.h"
+#include "../../applets/lib/responder.h"
 
 enum { READ = 4096, SPAN = 64 * READ, PASSES = 20, ROUNDS = 5 };
 
@@ -47,16 +50,16 @@ static void fill(const struct pattern *p) {
     }
 }
 
-static void receive(struct conn *c, const unsigned char *p) {
-    struct channel *ch = c->channel;
+static void receive(struct channel *ch, const unsigned char *p) {
+    struct input *in = channel_input(ch);
 
-    memcpy(c->rx, p, READ);
-    c->raw = c->head = c->tail = 0;
-    c->filled = READ;
-    c->spent = false;
+    memcpy(in->bytes, p, READ);
+    in->raw = in->head = in->tail = 0;
+    in->filled = READ;
+    ch->spent = false;
     ch->looks = 0;
-    receiver_parse(c);
-    if (c->raw < c->filled || c->link.state != LINK_IDLE)
+    receiver_run(ch);
+    if (in->raw < in->filled || ch->conns)
         puts("not read to its end");
 }
 
@@ -68,7 +71,7 @@ static long long nanoseconds(void) {
 }
 
 /* Hundredths of a ns a byte, of the fastest round: others may use the processor. */
-static long long measure(struct conn *c) {
+static long long measure(struct channel *ch) {
     long long best = -1;
 
     for (int round = 0; round < ROUNDS; round++) {
@@ -76,7 +79,7 @@ static long long measure(struct conn *c) {
 
         for (int pass = 0; pass < PASSES; pass++)
             for (unsigned at = 0; at < SPAN; at += READ)
-                receive(c, data + at);
+                receive(ch, data + at);
         took = (took + nanoseconds()) * 100 / ((long long)SPAN * PASSES);
         if (best < 0 || took < best)
             best = took;
@@ -85,20 +88,18 @@ static long long measure(struct conn *c) {
 }
 
 int main(void) {
-    static const struct conn_role role = {.role = LINK_HOST};
-    struct channel *ch = channel_add("guest/channel", 1);
-    struct conn *c;
+    struct channel *ch = channels_add("guest/channel", 1);
 
-    conn_init(&role);
-    ch->fd = open("/dev/null", O_WRONLY);
-    ch->attached = true;
-    c = conn_borrow(ch);
+    role = &responder;
+    guests_join(ch);
+    ch->end.fd = open("/dev/null", O_WRONLY);
+    ch->end.attached = true;
     puts("ns a byte without a connection, in LISTEN");
     for (const struct pattern *p = patterns; p < patterns + sizeof patterns / sizeof *patterns; p++) {
         long long hundredths;
 
         fill(p);
-        hundredths = measure(c);
+        hundredths = measure(ch);
         printf("%-36s%8lld.%02lld\n", p->name, hundredths / 100, hundredths % 100);
         fflush(stdout);
     }

@@ -4,7 +4,7 @@ import select
 import threading
 import time
 
-from lib.relay import QUEUE, Relay
+from lib.qemu_socket import QUEUE, Relay
 from lib.tcp import Service, connect, echo
 from lib.vt import DEADLINE, variant, wait_until
 from lib.wire import FakeGuest, FakeHost

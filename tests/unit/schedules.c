@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* relay: the whole of each proxy but its directory watch, in the simulation of sim.h and ends.h, through random schedules.
+/* schedules: the whole of each proxy but its directory watch, in the simulation of sim.h and ends.h, through random schedules.
  *
- *     relay CONFIG guest|host FIRST COUNT    runs schedules FIRST .. FIRST + COUNT - 1, each in a process of its own
- *     relay -v guest|host N                  runs schedule N here, and shows what happens
+ *     schedules CONFIG guest|host FIRST COUNT    runs schedules FIRST .. FIRST + COUNT - 1, each in a process of its own
+ *     schedules -v guest|host N                  runs schedule N here, and shows what happens
  *
  * In each schedule ports or sockets, apps and sessions come, talk and go, with short reads and writes, EINTR, EAGAIN, writes that
  * return 0, missing descriptors, detached hosts, unplugged ports, resets, refusals, time-outs. Checked: every byte on both sides; the
@@ -527,7 +527,7 @@ static bool run_apart(unsigned long long seed) {
     why[strcspn(why, "\n")] = '\0';
     if (!status)
         return true;
-    printf("not ok relay/%s-%s%s%s (schedule %llu, wait status %#x)\n", is_guest ? "guest" : "host", config, *why ? "" : ": crashed",
+    printf("not ok schedules/%s-%s%s%s (schedule %llu, wait status %#x)\n", is_guest ? "guest" : "host", config, *why ? "" : ": crashed",
            why, seed, status);
     fflush(stdout);
     return false;
@@ -552,6 +552,6 @@ int main(int argc, char **argv) {
     for (unsigned long long i = 0; i < count && good; i++)
         good = run_apart(first + i);
     if (good)
-        printf("ok relay/%s-%s\n", is_guest ? "guest" : "host", config);
+        printf("ok schedules/%s-%s\n", is_guest ? "guest" : "host", config);
     return !good;
 }
