@@ -89,7 +89,7 @@ GIVEN_CC := $(if $(filter-out default undefined,$(origin CC)),$(CC))
 override CC := $(shell CROSS_COMPILE='$(CROSS_COMPILE)' applets/config/find-cc $(if $(GIVEN_CC),'$(GIVEN_CC)'))
 endif
 
-SOURCES = vios.c $(APPLETS:%=applets/%.c) $(sort $(wildcard applets/lib/*.c))
+SOURCES = vios.c $(APPLETS:%=applets/%.c) $(sort $(wildcard applets/lib/*/*.c))
 OBJECTS = $(SOURCES:%.c=$(O)/obj/%.o)
 
 WARNINGS = -Wall -Wextra -Wshadow -Wundef -Wmissing-prototypes -Wstrict-prototypes -Wconversion -Wwrite-strings -Wvla \
@@ -108,7 +108,7 @@ SMALLER := $(if $(CC),$(foreach f,$(SMALL_FLAGS),$(shell $(CC) -Werror $(f) -E -
 #   chance of the two sizes. The layout 696 (680), and 56 KiB of memory while a proxy waits. LTO saves nothing.
 SMALL_LDFLAGS = -Wl,--gc-sections -Wl,-z,noseparate-code -Wl,-z,norelro -Wl,-z,common-page-size=16 -Wl,-T,applets/config/layout.ld
 
-VIOS_CFLAGS = -std=c11 -D_GNU_SOURCE -DVIOS_VERSION='"$(VERSION)"' -include $(O)/config.h -g $(SMALL_CFLAGS) $(SMALLER) \
+VIOS_CFLAGS = -std=c11 -D_GNU_SOURCE -DVIOS_VERSION='"$(VERSION)"' -Iapplets/lib -include $(O)/config.h -g $(SMALL_CFLAGS) $(SMALLER) \
 	-ffile-prefix-map='$(CURDIR)'=. $(WARNINGS)
 # -no-pie: a compiler may make a static program position-independent otherwise.
 VIOS_LDFLAGS = -static -no-pie $(SMALL_LDFLAGS)

@@ -9,11 +9,11 @@
 #include <unistd.h>
 
 #include "applets/applets.h"
-#include "applets/lib/file.h"
-#include "applets/lib/fmt.h"
-#include "applets/lib/log.h"
-#include "applets/lib/opt.h"
-#include "applets/lib/sys.h"
+#include "applets/lib/base/file.h"
+#include "applets/lib/base/fmt.h"
+#include "applets/lib/base/log.h"
+#include "applets/lib/base/opt.h"
+#include "applets/lib/base/sys.h"
 
 #define PREFIX "vios-"
 

@@ -4,13 +4,13 @@
 #include <string.h>
 
 #include "applets.h"
-#include "lib/fmt.h"
-#include "lib/holder.h"
-#include "lib/log.h"
-#include "lib/out.h"
-#include "lib/ports.h"
-#include "lib/filter.h"
-#include "lib/why.h"
+#include "lib/base/fmt.h"
+#include "lib/base/holder.h"
+#include "lib/base/log.h"
+#include "lib/base/out.h"
+#include "lib/diagnose/ports.h"
+#include "lib/base/filter.h"
+#include "lib/diagnose/advice.h"
 
 enum { USAGE = 2, NONE = 3, COLUMNS = 7, CELL = 280 };
 

@@ -5,15 +5,15 @@
 #include <sys/stat.h>
 
 #include "applets.h"
-#include "lib/fmt.h"
-#include "lib/log.h"
-#include "lib/loop.h"
-#include "lib/out.h"
-#include "lib/ports.h"
-#include "lib/probe.h"
-#include "lib/filter.h"
-#include "lib/sysfs.h"
-#include "lib/why.h"
+#include "lib/base/fmt.h"
+#include "lib/base/log.h"
+#include "lib/base/loop.h"
+#include "lib/base/out.h"
+#include "lib/diagnose/ports.h"
+#include "lib/diagnose/probe.h"
+#include "lib/base/filter.h"
+#include "lib/relay/sysfs.h"
+#include "lib/diagnose/advice.h"
 
 enum { USAGE = 2, COUNT_MAX = 100000 };
 
@@ -251,7 +251,7 @@ static void probe_port(const struct port *port, bool each) {
 
     fmt_copy(path, sizeof path, ports_path(port));
     if (stat(path, &st) && *port->node)
-        sysfs_path(port->name);
+        sysfs_ports.path(port->name);
     series(&t, each);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* vios-proxy-guest: a service of the host on a local port of the guest, through virtio-serial ports. */
 #include "applets.h"
-#include "lib/filter.h"
-#include "lib/guest.h"
+#include "lib/base/filter.h"
+#include "lib/relay/clients.h"
 
 #if CONFIG_FEATURE_REJECT
 static bool reject;
@@ -61,5 +61,5 @@ int vios_proxy_guest_main(int argc, char **argv) {
     struct setup setup;
 
     setup_read(&setup, CONFIG_HOST_DIRECTORY, argv + 1, n);
-    return guest_run(&setup, reject, seconds * 1000L);
+    return clients_run(&setup, reject, seconds * 1000L);
 }

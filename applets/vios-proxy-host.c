@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* vios-proxy-host: connects the virtio-serial channels of many guests, none of them trusted, to a service of the host. */
 #include "applets.h"
-#include "lib/filter.h"
-#include "lib/host.h"
+#include "lib/base/filter.h"
+#include "lib/relay/host.h"
 
 /* Of connections of one guest at once: so that one guest cannot have them all. */
 enum { DEFAULT_LIMIT = CONFIG_HOST_CONNECTIONS < 4 ? 1 : CONFIG_HOST_CONNECTIONS / 4 };

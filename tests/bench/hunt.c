@@ -6,10 +6,10 @@
 #include <string.h>
 #include <time.h>
 
-#include "../../applets/lib/channels.h"
-#include "../../applets/lib/guests.h"
-#include "../../applets/lib/receiver.h"
-#include "../../applets/lib/responder.h"
+#include "../../applets/lib/relay/channels.h"
+#include "../../applets/lib/relay/guests.h"
+#include "../../applets/lib/relay/receiver.h"
+#include "../../applets/lib/relay/responder.h"
 
 enum { READ = 4096, SPAN = 64 * READ, PASSES = 20, ROUNDS = 5 };
 
@@ -91,7 +91,7 @@ int main(void) {
     struct channel *ch = channels_add("guest/channel", 1);
 
     role = &responder;
-    guests_join(ch);
+    ch->guest = guests_join(ch->name);
     ch->end.fd = open("/dev/null", O_WRONLY);
     ch->end.attached = true;
     puts("ns a byte without a connection, in LISTEN");

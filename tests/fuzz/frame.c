@@ -5,7 +5,7 @@
  * For longer: make fuzz T=seconds */
 #include <stdint.h>
 
-#include "../../applets/lib/frame.c"
+#include "../../applets/lib/wire/frame.c"
 #include "../unit/events.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

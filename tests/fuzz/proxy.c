@@ -14,16 +14,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../../applets/lib/file.h"
-#include "../../applets/lib/channels.h"
-#include "../../applets/lib/guest.h"
-#include "../../applets/lib/host.h"
-#include "../../applets/lib/loop.h"
-#include "../../applets/lib/memory.h"
-#include "../../applets/lib/relay.h"
-#include "../../applets/lib/sys.h"
-#include "../../applets/lib/sysfs.h"
-#include "../../applets/lib/watch.h"
+#include "../../applets/lib/base/file.h"
+#include "../../applets/lib/relay/channels.h"
+#include "../../applets/lib/relay/clients.h"
+#include "../../applets/lib/relay/host.h"
+#include "../../applets/lib/base/loop.h"
+#include "../../applets/lib/relay/relay.h"
+#include "../../applets/lib/base/sys.h"
+#include "../unit/fakes.h"
 #include "../unit/sim.h"
 
 #ifdef ROLE_GUEST
@@ -47,7 +45,7 @@ static struct sim_file *apps[APPS], *listener, *news;
 static unsigned app_count, taken, ops;
 static const uint8_t *input;
 static size_t input_size, input_at;
-static watch_fn *tell;
+static names_fn *tell;
 static jmp_buf end;
 static long long patient_until;
 static bool over;
@@ -58,29 +56,6 @@ static unsigned long long sum; /* of all that was written */
 static const char *name_of(unsigned i) { return IS_GUEST ? i ? "port1" : "port0" : i ? "g/port1" : "g/port0"; }
 static unsigned index_of(const char *name) { return name[strlen(name) - 1] == '1'; }
 
-void watch_check(const char *root) { (void)root; }
-void watch_name(const char *name) { (void)name; }
-void watch_all(void) {}
-long watch_timer(void) { return -1; }
-int watch_open(const char *name, int flags) { return sys_open(watch_path(name), flags | O_NOFOLLOW); }
-int watch_mode(const char *name) { return file_mode(watch_path(name), false); }
-bool watch_more_than(const char *name, unsigned n) { return (void)name, (void)n, false; }
-void sysfs_start(watch_fn *fn) { (void)fn; }
-void sysfs_all(void) {}
-const char *sysfs_path(const char *name) { return watch_path(name); }
-int sysfs_read(const char *port, const char *file, char *line, size_t cap) {
-    return (void)port, (void)file, (void)line, (void)cap, -1;
-}
-void memory_give_back(void *p, size_t n) { memset(p, 0, n); }
-void memory_trim(void) {}
-
-const char *watch_path(const char *name) {
-    static char path[64];
-
-    snprintf(path, sizeof path, "sim/%s", name);
-    return path;
-}
-
 static void on_news(void *arg, unsigned ready) {
     unsigned char event;
 
@@ -89,8 +64,8 @@ static void on_news(void *arg, unsigned ready) {
         tell(name_of(event & 1), event & 2);
 }
 
-void watch_start(const char *root, bool nested, watch_fn *fn) {
-    (void)root, (void)nested;
+static void fake_start(bool guests, names_fn *fn) {
+    (void)guests;
     tell = fn;
     news = sim_new(SIM_STREAM, 100, 1);
     sim_give(news, -1);
@@ -98,6 +73,8 @@ void watch_start(const char *root, bool nested, watch_fn *fn) {
     for (unsigned i = 0; i < CHANNELS; i++)
         tell(name_of(i), true);
 }
+
+static void fake_again(const char *name) { (void)name; }
 
 int __wrap_net_listen(const struct net_address *a);
 int __wrap_net_listen(const struct net_address *a) {
@@ -413,7 +390,7 @@ static void run(const uint8_t *data, size_t size) {
     log_level_set("FATAL");
     if (!setjmp(end)) {
         if (IS_GUEST)
-            guest_run(&proxy, false);
+            clients_run(&proxy, false);
         else
             host_run(&proxy, 0);
     }

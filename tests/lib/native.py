@@ -53,9 +53,9 @@ def parallel(function, items):
         return list(pool.map(function, items))
 
 
-# All of applets/lib but what surrounds the proxies (names, memory): the simulation has its own of these.
-SURROUNDINGS = 'memory sysfs watch directory scan'.split()
-PARTS = sorted(p.stem for p in (ROOT / 'applets/lib').glob('*.c') if p.stem not in SURROUNDINGS)
+# All of the rooms that the proxies need, but what surrounds them (names, memory): the simulation has its own of these.
+SURROUNDINGS = 'memory sysfs dirwatch directory root scan'.split()
+PARTS = sorted(p for room in ('base', 'wire', 'relay') for p in (ROOT / 'applets/lib' / room).glob('*.c') if p.stem not in SURROUNDINGS)
 
 
 class Lib:
@@ -70,11 +70,11 @@ class Lib:
         subprocess.run([os.environ.get('AWK', 'awk'), '-f', 'applets/config/kconfig.awk', '-v', 'mode=build',
                         '-v', f'header={self.header}', '-v', f'makefile={self.dir}/config.mk', 'Kconfig', self.dir / 'config'],
                        cwd=ROOT, check=True)
-        self.command = [cc, '-std=c11', '-D_GNU_SOURCE', '-DVIOS_VERSION="test"', '-include', str(self.header), '-Wall', '-Wextra',
+        self.command = [cc, '-std=c11', '-D_GNU_SOURCE', '-DVIOS_VERSION="test"', '-include', str(self.header), '-Iapplets/lib', '-Wall', '-Wextra',
                         *flags]
-        objects = [self.dir / f'{part}.o' for part in PARTS]
+        objects = [self.dir / f'{part.stem}.o' for part in PARTS]
         for part, obj in zip(PARTS, objects):
-            subprocess.run([*self.command, '-c', f'applets/lib/{part}.c', '-o', obj], cwd=ROOT, check=True)
+            subprocess.run([*self.command, '-c', part, '-o', obj], cwd=ROOT, check=True)
         self.archive = self.dir / 'lib.a'
         self.archive.unlink(missing_ok=True)
         subprocess.run(['ar', 'rcs', self.archive, *objects], check=True)

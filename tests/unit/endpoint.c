@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "../../applets/lib/opener.h"
+#include "../../applets/lib/relay/opener.h"
 
 #include "sim.h"
-#include "stubs.h"
+#include "fakes.h"
 #include "unit.h"
+
+static void fake_start(bool guests, names_fn *fn) { (void)guests, (void)fn; }
+static void fake_again(const char *name) { (void)name; }
 
 enum { BUFFER = 4096 /* of a port */, ROOM = 5 * BUFFER };
 

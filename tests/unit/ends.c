@@ -7,7 +7,7 @@
 enum { FILLER = 65548, FLOOD = 65535, QUEUE = 400000, HEAD = 14 };
 
 struct app apps[ENDS_MAX];
-struct session sessions[ENDS_MAX * 2];
+struct dialog sessions[ENDS_MAX * 2];
 struct peer peers[8];
 unsigned app_count, session_count, peer_count;
 unsigned ends_size;
@@ -229,13 +229,13 @@ static void send_reset(struct peer *p, const struct tokens *t) {
 
 /* ---- sessions ---- */
 
-static struct session *new_session(struct peer *p) {
+static struct dialog *new_session(struct peer *p) {
     static const enum plan rare[] = {PLAN_RESET, PLAN_VIOLATE, PLAN_MUTE, PLAN_SILENT, PLAN_REFUSE, PLAN_WRONG};
-    struct session *s = &sessions[session_count++];
+    struct dialog *s = &sessions[session_count++];
 
     if (session_count > ENDS_MAX * 2)
         sim_fail("the test needs more sessions");
-    *s = (struct session){.id = 1000 + session_count, .peer = p};
+    *s = (struct dialog){.id = 1000 + session_count, .peer = p};
     s->total = sim_random(6) ? 8 + sim_random(sim_random(4) ? 300 : ends_size) : 0;
     s->plan = sim_random(3) ? PLAN_CLEAN : rare[sim_random(6)];
     s->at = sim_random(s->total + 1);
@@ -245,7 +245,7 @@ static struct session *new_session(struct peer *p) {
 }
 
 static void violate(struct peer *p) {
-    struct session *s = p->s;
+    struct dialog *s = p->s;
     struct tokens wrong = s->tokens;
     char junk[400];
     unsigned n = 1 + sim_random(sizeof junk);
@@ -287,7 +287,7 @@ static void violate(struct peer *p) {
 
 /* One step of an open session: the next DATA, or its end. */
 static bool speak(struct peer *p) {
-    struct session *s = p->s;
+    struct dialog *s = p->s;
     unsigned char bytes[65535];
     unsigned n = s->total - s->sent;
     bool told_all = s->sink.got >= 8 && s->sink.got == s->sink.total;
@@ -326,7 +326,7 @@ static bool speak(struct peer *p) {
 
 /* (host) The answer to a SYN. */
 static void reply(struct peer *p) {
-    struct session *s = p->s;
+    struct dialog *s = p->s;
     struct tokens t = s->tokens;
 
     if (s->plan == PLAN_REFUSE) {
@@ -355,7 +355,7 @@ static void reply(struct peer *p) {
 
 /* (guest) A SYN, with all that may come before it. */
 static void start(struct peer *p) {
-    struct session *s = new_session(p);
+    struct dialog *s = new_session(p);
     struct tokens none;
     unsigned offer = p->speaks_eos ? 1 + sim_random(3) : 0;
 
@@ -401,7 +401,7 @@ static bool same(const struct tokens *a, const struct tokens *b) { return !memcm
 /* Whether the frame belongs to a session that the peer has ended, and the program had not ended when it sent this. */
 static bool is_late(const struct peer *p) {
     for (unsigned i = 0; i < session_count; i++) {
-        const struct session *s = &sessions[i];
+        const struct dialog *s = &sessions[i];
 
         if (s == p->s || memcmp(p->tokens.guest, s->tokens.guest, 4))
             continue;
@@ -455,7 +455,7 @@ static void take_reset(struct peer *p) {
 }
 
 static void take_syn(struct peer *p) {
-    struct session *s;
+    struct dialog *s;
     bool late = !sim_random(12);
 
     if (p->s || !p->after_reset || memcmp(p->tokens.host, "????", 4))
@@ -483,7 +483,7 @@ static void take_syn(struct peer *p) {
 }
 
 static void take_synack(struct peer *p) {
-    struct session *s = p->s;
+    struct dialog *s = p->s;
     struct tokens wrong;
 
     if (p->is_host || !s || p->state != PEER_SYN_SENT || memcmp(s->tokens.guest, p->tokens.guest, 4)) {
@@ -515,7 +515,7 @@ static void take_synack(struct peer *p) {
 }
 
 static void take_data(struct peer *p) {
-    struct session *s = p->s;
+    struct dialog *s = p->s;
 
     if (!s || !same(&s->tokens, &p->tokens)) {
         stray(p);
@@ -571,7 +571,7 @@ static void take_frame(struct peer *p) {
 }
 
 static void take_payload(struct peer *p, const unsigned char *bytes, unsigned n) {
-    struct session *s = p->s;
+    struct dialog *s = p->s;
 
     if (p->ctrl == 'D') {
         if (s && p->state == PEER_OPEN && same(&s->tokens, &p->tokens)) {
@@ -724,7 +724,7 @@ static bool peer_write(struct peer *p) {
 }
 
 static bool peer_step(struct peer *p) {
-    struct session *s = p->s;
+    struct dialog *s = p->s;
 
     if (s && s->give_up_at <= sim_now()) {
         s->impatient = true;
@@ -776,7 +776,7 @@ long long peer_next(const struct peer *p) {
 enum { ABORT_MAX = 5000 }; /* ms in which a TCP peer must take what came before an abort */
 
 /* A clean session and its app: nothing may be missing. vios-protocol(7), common rule 2. */
-static void check_pair(const struct session *s, const struct app *a) {
+static void check_pair(const struct dialog *s, const struct app *a) {
     bool patient = !s->impatient && !a->impatient, polite = a->end == APP_HALF || a->end == APP_WAIT;
 
     if (a->sink.id && s->sink.id && (a->sink.id != s->id || s->sink.id != a->id))
@@ -821,7 +821,7 @@ void ends_check(bool stopped, bool hurried) {
             sim_fail("app %u is still connected", apps[i].id);
     }
     for (unsigned i = 0; i < session_count && !stopped; i++) {
-        const struct session *s = &sessions[i];
+        const struct dialog *s = &sessions[i];
         const struct app *a = app_by_id(s->sink.id);
 
         for (unsigned k = 0; k < app_count && !a; k++)

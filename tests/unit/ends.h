@@ -52,7 +52,7 @@ struct tokens {
 };
 
 /* said_at: where its end is in the stream to the program. */
-struct session {
+struct dialog {
     const struct peer *peer;
     unsigned long long said_at;
     unsigned id, total, sent, at;
@@ -70,7 +70,7 @@ struct peer {
     struct sim_file *f;
     char name[24];
     enum peer_state state;
-    struct session *s;
+    struct dialog *s;
     /* reader */
     unsigned char head[14], text[256];
     unsigned have, left, text_bytes, ctrl, length;
@@ -86,7 +86,7 @@ struct peer {
 };
 
 extern struct app apps[ENDS_MAX];
-extern struct session sessions[ENDS_MAX * 2];
+extern struct dialog sessions[ENDS_MAX * 2];
 extern struct peer peers[8];
 extern unsigned app_count, session_count, peer_count;
 extern unsigned ends_size; /* the longest stream */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "../../applets/lib/error.h"
+#include "../../applets/lib/base/error.h"
 
 #include <errno.h>
 

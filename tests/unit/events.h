@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../applets/lib/frame.h"
+#include "../../applets/lib/wire/frame.h"
 
 enum { EVENTS_MAX = 400000 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "../../applets/lib/fmt.h"
+#include "../../applets/lib/base/fmt.h"
 
 #include <errno.h>
 #include <fnmatch.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "../../applets/lib/log.h"
+#include "../../applets/lib/base/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-#include "../../applets/lib/fmt.h"
+#include "../../applets/lib/base/fmt.h"
 #include "unit.h"
 
 static int tap; /* what comes out of stderr; each write is a datagram */

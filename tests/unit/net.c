@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "../../applets/lib/net.h"
+#include "../../applets/lib/base/net.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

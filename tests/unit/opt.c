@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "../../applets/lib/opt.h"
+#include "../../applets/lib/base/opt.h"
 
 #include <fcntl.h>
 

@@ -17,24 +17,22 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../../applets/lib/channels.h"
-#include "../../applets/lib/file.h"
-#include "../../applets/lib/guest.h"
-#include "../../applets/lib/host.h"
-#include "../../applets/lib/loop.h"
-#include "../../applets/lib/memory.h"
-#include "../../applets/lib/relay.h"
-#include "../../applets/lib/sys.h"
-#include "../../applets/lib/sysfs.h"
-#include "../../applets/lib/watch.h"
+#include "../../applets/lib/relay/channels.h"
+#include "../../applets/lib/base/file.h"
+#include "../../applets/lib/relay/clients.h"
+#include "../../applets/lib/relay/host.h"
+#include "../../applets/lib/base/loop.h"
+#include "../../applets/lib/relay/relay.h"
+#include "../../applets/lib/base/sys.h"
 #include "ends.h"
+#include "fakes.h"
 
 enum { PORTS = 4, GRACE = 700 /* ms, of proxy.c */ };
 
 static const char *config;
 static bool is_guest, stopping, stop_early;
 static struct sim_file *listener, *news;
-static watch_fn *tell;
+static names_fn *tell;
 static struct sim_file *ports[PORTS];
 static bool named[PORTS];
 static unsigned port_count, incidents;
@@ -51,13 +49,7 @@ static const char *name_of(unsigned i) {
     return name;
 }
 
-void watch_check(const char *root) { (void)root; }
-long watch_timer(void) { return -1; }
-int watch_open(const char *name, int flags) { return sys_open(watch_path(name), flags | O_NOFOLLOW); }
-int watch_mode(const char *name) { return file_mode(watch_path(name), false); }
-bool watch_more_than(const char *name, unsigned n) { return (void)name, (void)n, false; }
-
-void watch_all(void) {
+static void tell_all(void) {
     for (unsigned i = 0; i < port_count; i++)
         if (named[i])
             tell(name_of(i), true);
@@ -83,36 +75,21 @@ static void rename_port(unsigned i, bool there) {
     sim_put(&news->in, &event, 1);
 }
 
-void watch_start(const char *root, bool nested, watch_fn *fn) {
-    (void)root;
-    if (nested == is_guest)
-        sim_fail("watch_start(nested %d)", nested);
+static void fake_start(bool guests, names_fn *fn) {
+    if (guests == is_guest)
+        sim_fail("names of %s", guests ? "guests" : "ports");
     tell = fn;
     news = sim_new(SIM_STREAM, 1000, 1);
     sim_give(news, -1);
     loop_watch(news->fd, LOOP_READ, on_news, NULL);
-    watch_all();
+    tell_all();
 }
 
-void watch_name(const char *name) {
-    if (named[index_of(name)])
+static void fake_again(const char *name) {
+    if (!name)
+        tell_all();
+    else if (named[index_of(name)])
         tell(name, true);
-}
-
-const char *watch_path(const char *name) {
-    static char path[WATCH_PATH];
-
-    snprintf(path, sizeof path, "sim/%s", name);
-    return path;
-}
-
-
-void sysfs_start(watch_fn *fn) { (void)fn; }
-void sysfs_all(void) {}
-const char *sysfs_path(const char *name) { return watch_path(name); }
-int sysfs_read(const char *port, const char *file, char *line, size_t cap) {
-    (void)port, (void)file, (void)line, (void)cap;
-    return -1;
 }
 
 int __wrap_net_listen(const struct net_address *a);
@@ -125,10 +102,6 @@ int __wrap_net_listen(const struct net_address *a) {
 
 int __wrap_net_raise_lo(void);
 int __wrap_net_raise_lo(void) { return 0; }
-
-/* In place of memory.c: nothing may be needed of what is given back. */
-void memory_give_back(void *p, size_t n) { memset(p, 0, n); }
-void memory_trim(void) {}
 
 /* ---- the world ---- */
 
@@ -375,7 +348,7 @@ static bool may_ignore(const struct channel *ch, const struct sim_file *f) {
         return true;
     if (!c)
         return all_busy();
-    if (c->link.state == LINK_CLOSING)
+    if (c->session.state == SESSION_CLOSING)
         return t && (!sim_writable(t) || (c->wait == CONN_DRAIN && c->deadline <= sim_now() + 20));
     return t && conn_is_stuck(c) && !sim_writable(t);
 }
@@ -391,12 +364,12 @@ static void check_channel(const struct channel *ch, const struct sim_file *f) {
     if (!ch->end.attached && f->attached && sim_writable(f))
         sim_fail("%s: the host has come, and the program sleeps", ch->name);
     if (sim_readable(f) && f->attached && !may_ignore(ch, f))
-        sim_fail("%s: %u bytes to read in state %s, and the program sleeps", ch->name, f->in.n, c ? link_state_name(&c->link) : "-");
+        sim_fail("%s: %u bytes to read in state %s, and the program sleeps", ch->name, f->in.n, c ? session_state_name(&c->session) : "-");
     if (!t || t->pending)
         return;
     if (conn_is_stuck(c) && sim_writable(t))
         sim_fail("%s: an app would take bytes, and the program sleeps", ch->name);
-    if (sim_readable(t) && link_reads_local(&c->link) && f->attached && !ch->end.owed_bytes)
+    if (sim_readable(t) && session_reads_local(&c->session) && f->attached && !ch->end.owed_bytes)
         sim_fail("%s: an app has bytes, and the program sleeps", ch->name);
 }
 
@@ -410,7 +383,7 @@ static void sleeps(void) {
             check_channel(ch, sim_at(ch->end.fd));
     }
     if (is_guest && has_client() && !sim_watches(listener, false) && !sim_faults.no_fd && !sim_faults.high_fd && !stopping &&
-        guest_choose(&ch) <= GUEST_LINGERS)
+        clients_choose(&ch) <= CLIENTS_LINGERS)
         sim_fail("a client waits, a channel is free or lingers, and the program sleeps");
 }
 
@@ -428,7 +401,7 @@ static void stops(void) {
     for (unsigned i = 0; i < channel_busy(); i++) {
         const struct channel *ch = channel_busy_at(i);
 
-        sim_fail("%s: busy in state %s, due %#x, owed %zu", ch->name, ch->conns ? link_state_name(&ch->conns->link) : "-",
+        sim_fail("%s: busy in state %s, due %#x, owed %zu", ch->name, ch->conns ? session_state_name(&ch->conns->session) : "-",
                  ch->conns ? ch->conns->due : 0, ch->end.owed_bytes);
     }
     if (sim_open_files() != channels + is_guest + 2)
@@ -495,7 +468,7 @@ static void run(unsigned long long seed) {
     log_name(is_guest ? "vios-proxy-guest" : "vios-proxy-host", true);
     log_level_set("DEBUG");
     if (is_guest)
-        status = guest_run(&proxy, !sim_random(8), sim_random(2) ? 0 : sim_random(4000));
+        status = clients_run(&proxy, !sim_random(8), sim_random(2) ? 0 : sim_random(4000));
     else
         status = host_run(&proxy, sim_random(6) ? 0 : 1 + sim_random(2));
     if (status)

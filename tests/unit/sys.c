@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "../../applets/lib/sys.h"
+#include "../../applets/lib/base/sys.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/agent.h"
+
+#include <stddef.h>
+
+#include "base/fmt.h"
+
+const char *agent_of(const char *name, int *length) {
+    bool found = false;
+    char pattern[64];
+    const char *end;
+
+    for (const char *p = CONFIG_FOREIGN_PORTS; *p; p = end + (*end != '\0')) {
+        const char *mark = fmt_find(p, '=');
+
+        end = fmt_find(p, ' ');
+        if (mark > end)
+            mark = end;
+        fmt_print(pattern, sizeof pattern, "%.*s", (int)(mark - p), p);
+        found |= fmt_glob(pattern, name) && *pattern;
+        *length = (int)(end - mark) - 1;
+        if (found && mark < end)
+            return mark + 1;
+    }
+    *length = sizeof "an agent" - 1;
+    return found ? "an agent" : NULL;
+}

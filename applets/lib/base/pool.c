@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/pool.h"
+
+#include "base/memory.h"
+
+void *pool_take(struct pool *p) {
+    void *slot = p->free;
+
+    p->in_use++;
+    if (!slot)
+        return (char *)p->base + p->touched++ * p->size;
+    p->free = *(void **)slot;
+    return slot;
+}
+
+void pool_give(struct pool *p, void *slot) {
+    *(void **)slot = p->free;
+    p->free = slot;
+    p->in_use--;
+}
+
+void pool_trim(struct pool *p) {
+    if (p->in_use || !p->touched)
+        return;
+    memory_give_back(p->base, p->touched * p->size);
+    p->free = NULL;
+    p->touched = 0;
+}

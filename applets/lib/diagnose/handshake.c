@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "diagnose/handshake.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "base/loop.h"
+
+enum { GRACE = 500000 /* us for the last frames */, LOOK_AGAIN = 250000, READS = 64 };
+
+/* For the host's log: a RESET may say why. */
+static const char why[] = SESSION_PROBE;
+
+void handshake_begin(struct handshake *h, long ms) {
+    *h = (struct handshake){.fd = h->fd, .port = h->port, .aligned = h->aligned};
+    h->started = loop_micros();
+    h->deadline = h->started + ms * 1000LL;
+}
+
+/* ---- waiting, reading, writing ---- */
+
+static void on_ready(void *arg, unsigned ready) {
+    (void)arg;
+    (void)ready;
+}
+
+enum probe_result handshake_wait(struct handshake *h, unsigned want) {
+    long long left = h->deadline - loop_micros();
+
+    if (loop_stopped() && !h->retreating)
+        return PROBE_STOPPED;
+    if (left <= 0)
+        return PROBE_TIMED_OUT;
+    if ((want & LOOP_WRITE) && left > LOOK_AGAIN)
+        left = LOOK_AGAIN; /* a wake-up may be lost: vios-protocol(7), port fact 6 */
+    loop_watch(h->fd, want, on_ready, NULL);
+    loop_wait((long)(left / 1000) + 1);
+    loop_watch(h->fd, 0, NULL, NULL);
+    return PROBE_ANSWERED;
+}
+
+/* Keeps what messages may show of what the host sent. */
+static void note(struct handshake *h, const unsigned char *b, size_t n) {
+    for (; n; n--, b++) {
+        if (h->came < HANDSHAKE_SEEN)
+            h->seen[h->came] = *b;
+        h->came++;
+        memmove(h->last, h->last + 1, sizeof h->last - 1);
+        h->last[3] = *b;
+        if (h->last[0] == 'V' && h->last[1] == 'S' && h->last[2] >= '0' && h->last[2] <= '9' && h->last[2] != '1' &&
+            memchr("ABCDH", *b, 5))
+            h->other = h->last[2];
+    }
+}
+
+static void begin_answer(struct handshake *h, struct frame *f) {
+    frame_skip(&h->decoder);
+    if (f->ctrl == FRAME_SYN) {
+        h->echo |= !memcmp(f->tokens.guest, h->session.tokens.guest, FRAME_TOKEN);
+    } else if (session_concerns(&h->session, f)) {
+        h->answer = *f;
+        h->left = f->length;
+        h->begun = true;
+        h->done = !h->left;
+    }
+}
+
+/* The payload of the answer: as much as fits is kept. */
+static size_t collect(struct handshake *h, const unsigned char *b, size_t n) {
+    if (n > h->left)
+        n = h->left;
+    for (size_t i = 0; i < n && h->kept < HANDSHAKE_PAYLOAD; i++)
+        h->payload[h->kept++] = (char)(b[i] < ' ' || b[i] > '~' ? '?' : b[i]);
+    h->left -= (unsigned)n;
+    h->done = !h->left;
+    return n;
+}
+
+static void hunt(struct handshake *h, const unsigned char *b, size_t n) {
+    note(h, b, n);
+    while (n && !h->done) {
+        size_t used;
+
+        if (h->left) {
+            used = collect(h, b, n);
+        } else {
+            struct frame f;
+
+            if (frame_hunt(&h->decoder, b, n, &used, &f, "ACH") != FRAME_BEGIN)
+                return;
+            begin_answer(h, &f);
+        }
+        b += used;
+        n -= used;
+    }
+}
+
+/* Reads what is there, within bounds. vios-protocol(7), guest rule 7. */
+static enum probe_result take(struct handshake *h) {
+    unsigned char b[4096];
+
+    for (int i = 0; i < READS; i++) {
+        ssize_t n = read(h->fd, b, sizeof b);
+
+        if (n < 0 && errno == EAGAIN)
+            return PROBE_ANSWERED;
+        if (n <= 0)
+            return PROBE_CUT_OFF;
+        if (h->hunting)
+            hunt(h, b, (size_t)n);
+    }
+    return PROBE_ANSWERED;
+}
+
+/* Writes what is owed, reading meanwhile: a host that waits for us to read may not read on itself. */
+static enum probe_result flush(struct handshake *h) {
+    while (h->owed_bytes) {
+        ssize_t n = write(h->fd, h->owed, h->owed_bytes);
+        enum probe_result r;
+
+        if (n < 0 && errno != EAGAIN)
+            return PROBE_CUT_OFF;
+        if (n > 0) {
+            h->owed += n;
+            h->owed_bytes -= (size_t)n;
+            continue;
+        }
+        r = take(h);
+        if (!r)
+            r = handshake_wait(h, LOOP_READ | LOOP_WRITE);
+        if (r)
+            return r;
+    }
+    return PROBE_ANSWERED;
+}
+
+static enum probe_result send_all(struct handshake *h, const unsigned char *b, size_t n) {
+    h->owed = b;
+    h->owed_bytes = n;
+    return flush(h);
+}
+
+/* ---- the handshake ---- */
+
+static size_t encode(unsigned char *b, enum frame_ctrl ctrl, const struct frame_tokens *tokens, const char *payload) {
+    struct frame f = {(unsigned char)ctrl, *tokens, (unsigned)strnlen(payload, 16)};
+
+    frame_encode(b, &f);
+    memcpy(b + FRAME_HEADER, payload, f.length);
+    return FRAME_HEADER + f.length;
+}
+
+static enum probe_result align(struct handshake *h) {
+    static unsigned char filler[4096];
+
+    h->step = "filling up what it may wait for (it does not read)";
+    memset(filler, FRAME_FILLER, sizeof filler);
+    for (unsigned left = FRAME_FILLER_BYTES; left;) {
+        unsigned n = left < sizeof filler ? left : (unsigned)sizeof filler;
+        enum probe_result r = send_all(h, filler, n);
+
+        if (r)
+            return r;
+        left -= n;
+    }
+    return PROBE_ANSWERED;
+}
+
+static void new_token(unsigned char token[FRAME_TOKEN]) {
+    unsigned long long now = (unsigned long long)loop_micros();
+
+    if (getrandom(token, FRAME_TOKEN, GRND_NONBLOCK) != FRAME_TOKEN)
+        memcpy(token, &now, FRAME_TOKEN);
+    for (int i = 0; i < FRAME_TOKEN; i++)
+        token[i] = (unsigned char)('!' + token[i] % 94);
+}
+
+/* RESET, with tokens that tell its echo from an answer, and SYN. vios-protocol(7), guest rule 2. */
+static enum probe_result send_syn(struct handshake *h) {
+    static const struct frame_tokens none = {{'P', 'R', 'O', 'B'}, {'P', 'R', 'O', 'B'}};
+    static unsigned char b[2 * FRAME_HEADER + 16];
+    unsigned char token[FRAME_TOKEN];
+    size_t n;
+
+    h->step = "sending the SYN (it does not read)";
+    new_token(token);
+    session_open(&h->session, token, true);
+    n = encode(b, FRAME_RESET, &none, "");
+    n += encode(b + n, FRAME_SYN, &h->session.tokens, "E");
+    h->hunting = true;
+    h->started = loop_micros();
+    return send_all(h, b, n);
+}
+
+static enum probe_result await_answer(struct handshake *h) {
+    h->step = "waiting for the answer to the SYN";
+    while (!h->done) {
+        enum probe_result r = handshake_wait(h, LOOP_READ);
+
+        if (!r)
+            r = take(h);
+        if (r && !h->done)
+            return r;
+        if (h->echo)
+            return PROBE_WRONG_ANSWER;
+        if (h->other && h->deadline > loop_micros() + GRACE)
+            h->deadline = loop_micros() + GRACE;
+    }
+    h->us = (unsigned)(loop_micros() - h->started);
+    return PROBE_ANSWERED;
+}
+
+/* Leaves the host in LISTEN. */
+static enum probe_result finish(struct handshake *h) {
+    static unsigned char b[2 * FRAME_HEADER + sizeof why];
+    size_t n;
+
+    h->step = "ending the connection (it does not read)";
+    h->session.tokens = h->answer.tokens;
+    n = encode(b, FRAME_ACK, &h->session.tokens, "");
+    n += encode(b + n, FRAME_RESET, &h->session.tokens, why);
+    return send_all(h, b, n);
+}
+
+static enum probe_result handshake(struct handshake *h) {
+    enum probe_result r = take(h);
+
+    h->step = "opening it";
+    if (r)
+        return h->port ? PROBE_NO_HOST : PROBE_CUT_OFF;
+    if (!h->aligned)
+        r = align(h);
+    if (!r)
+        r = send_syn(h);
+    if (!r)
+        r = await_answer(h);
+    if (r)
+        return r;
+    h->aligned = true;
+    return h->answer.ctrl == FRAME_SYNACK ? finish(h) : PROBE_REFUSED;
+}
+
+/* Why there was no answer in time. */
+static enum probe_result judge(struct handshake *h, enum probe_result r) {
+    if (r != PROBE_TIMED_OUT || !h->hunting || h->owed_bytes || h->done)
+        return r;
+    if (h->begun || h->decoder.have > 3) {
+        h->step = "reading the answer, of which only a part came";
+        return r;
+    }
+    if (h->other)
+        return PROBE_WRONG_VERSION;
+    return h->came && memcmp(h->seen, "VS1", 3) ? PROBE_WRONG_ANSWER : PROBE_NO_ANSWER;
+}
+
+enum probe_result handshake_hands(struct handshake *h) { return judge(h, handshake(h)); }
+
+void handshake_retreat(struct handshake *h) {
+    static unsigned char b[FRAME_HEADER + sizeof why];
+
+    h->retreating = true;
+    h->deadline = loop_micros() + GRACE;
+    if (h->hunting && !flush(h))
+        send_all(h, b, encode(b, FRAME_RESET, &h->session.tokens, why));
+}

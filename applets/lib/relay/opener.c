@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "relay/opener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "relay/channels.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/fmt.h"
+#include "base/holder.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/net.h"
+#include "relay/qemu.h"
+#include "relay/retry.h"
+#include "relay/root.h"
+
+bool opener_sees_another(const struct channel *ch) {
+    return ch->monitor && file_inode(root_path(ch->name), false) != ch->inode;
+}
+
+/* A console port, which will never be a channel: vios-protocol(7), port fact 1. */
+static bool is_console(const struct channel *ch) { return ch->end.port && ch->reason == ENXIO; }
+
+const char *opener_why(const struct channel *ch, const char *path) {
+    if (is_console(ch))
+        return "it is a console";
+    return ch->end.port && ch->reason == EBUSY ? holder_at(path) : error_text(ch->reason);
+}
+
+static int failed(struct channel *ch, const char *path, const char *what, long long now) {
+    /* QEMU has made the socket, and listens in a moment; or the name of a port that has gone will go in a moment */
+    bool passing = !ch->failures++ && (errno == ECONNREFUSED || errno == EAGAIN || errno == ENOENT);
+    struct log_limit once = {0}, *limit;
+
+    ch->reason = errno;
+    if (!is_console(ch))
+        retry_later(ch, now);
+    if (ch->complained || passing)
+        return -1;
+    limit = channel_limit(ch, now);
+    if (limit == &ch->ends) /* is for those of its connections */
+        limit = &once;
+    ch->complained = log_limited(limit, now, LOG_ERROR, "%s %s: %s; %s", what, ch->name,
+                                 opener_why(ch, path), is_console(ch) ? "left alone" : "trying again");
+    return -1;
+}
+
+static int set_nonblocking(struct channel *ch, int fd, const char *path, long long now) {
+    const char *call = net_set_nonblocking(fd);
+    char what[48];
+
+    if (!call)
+        return 0;
+    fmt_print(what, sizeof what, "%s on host channel:", call);
+    return failed(ch, path, what, now);
+}
+
+static int open_socket(const char *name, int mode) {
+    struct net_address a;
+    bool pending;
+
+    errno = S_ISSOCK(mode) ? ENAMETOOLONG : ENODEV;
+    return S_ISSOCK(mode) && !net_path(&a, name) ? net_connect(&a, &pending) : -1;
+}
+
+/* What was a socket when its name was seen may be a link to anything by now. So what is there is held, then looked at, and it is to that
+ * which we connect. */
+static int open_held(struct channel *ch) {
+    int reason, fd, held = root_open(ch->name, O_PATH);
+    char name[32];
+
+    if (held < 0)
+        return -1;
+    fmt_print(name, sizeof name, "/proc/self/fd/%d", held);
+    fd = open_socket(name, file_look(held, "", &ch->inode));
+    reason = errno;
+    close(held);
+    errno = reason;
+    return fd;
+}
+
+/* Opens either kind of endpoint. */
+static int open_endpoint(struct channel *ch, const char *path) {
+    int mode;
+
+    if (CONFIG_VIOS_PROXY_HOST && ch->guest)
+        return open_held(ch);
+    mode = file_mode(path, true);
+    if (mode < 0)
+        return -1;
+    ch->end.port = S_ISCHR(mode);
+    return ch->end.port ? file_open_port(path) : open_socket(path, mode);
+}
+
+/* Whether it takes one of the last descriptors, which are for guests that have none. */
+static bool is_greedy(const struct channel *ch, int fd) {
+    return CONFIG_VIOS_PROXY_HOST && ch->guest && loop_fits(fd) && loop_is_last(fd) && channels_open(ch->guest);
+}
+
+int opener_open(struct channel *ch, const char *path, long long now) {
+    enum { FEW = 8 }; /* of each: the last host has gone, we come, go, and come again; 32 pieces of news are kept, see below */
+    int fd = open_endpoint(ch, path);
+
+    /* vios-protocol(7), socket facts 6 and 7.
+     * QEMU, when a client goes that had not read all, may stop reading the guest's port for good (7.2 now and then, 10.0 always): the
+     * next client hears nothing, but its going mends that. So there is one before us.
+     * And QEMU keeps 32 pieces of news, of attaching and of going, until a guest has read them, and drops others. A guest with few
+     * channels can be told of all at once, even after a host that has just died. Of one with many we make ourselves heard a little
+     * later, with no more than one piece of news for each channel. */
+    if (fd >= 0 && !ch->visited && qemu_is_at(fd)) {
+        if (!channel_release(ch, fd))
+            return -1;
+        if (root_more_than(ch->name, FEW)) {
+            retry_at(ch, qemu_turn(ch, now));
+            ch->visited = true;
+            return -1;
+        }
+        fd = open_endpoint(ch, path);
+    }
+    if (CONFIG_VIOS_PROXY_HOST)
+        ch->visited = false;
+    if (fd < 0)
+        return failed(ch, path, "channel", now);
+    if (set_nonblocking(ch, fd, path, now)) {
+        channel_release(ch, fd);
+        return -1;
+    }
+    if (is_greedy(ch, fd)) {
+        channel_release(ch, fd);
+        errno = EMFILE;
+        return failed(ch, path, "channel", now);
+    }
+    if (!loop_fits(fd)) {
+        channel_release(ch, fd);
+        errno = EMFILE;
+        return failed(ch, path, "select() holds no more descriptors (FD_SETSIZE 1024): channel", now);
+    }
+    ch->end.fd = fd;
+    ch->decoder = (struct frame_decoder){0};
+    ch->end.attached = true;
+    ch->failures = 0;
+    ch->end.aligned = ch->end.broken = ch->complained = ch->silent = ch->heard = ch->monitor = false;
+    ch->retry = 0;
+    ch->backoff = 0;
+    ch->reason = 0;
+    return 0;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* proxy: what both proxies share: the names that they use, opening and giving up channels, readiness, the main loop and its end. */
+#ifndef VIOS_PROXY_H
+#define VIOS_PROXY_H
+
+#include "base/opt.h"
+#include "relay/names.h"
+#include "relay/relay.h"
+
+/* A row of the option table. */
+#if CONFIG_FEATURE_READY_FD
+#define PROXY_OPT_READY {'f', "FD", "write a newline to descriptor FD when ready, and close it", proxy_set_ready},
+#else
+#define PROXY_OPT_READY
+#endif
+
+void proxy_set_ready(const char *fd);
+
+/* limit: the most channels that may be used at once; option: its Kconfig option, for messages. names: where they come from. May be NULL:
+ * join: a new channel; false: its guest has as many as it may have; leave: its end. opened: it has just been opened. review: decides
+ * anew, before the loop sleeps. timer: called in each round; the milliseconds until it wants to be called again, or -1. */
+struct proxy {
+    unsigned limit;
+    const char *option;
+    const struct names *names;
+    bool (*join)(struct channel *ch);
+    void (*leave)(struct channel *ch);
+    void (*opened)(struct channel *ch);
+    void (*review)(void);
+    long (*timer)(void);
+};
+
+/* From here on a signal ends it cleanly, and channels are opened. */
+void proxy_start(const struct proxy *proxy);
+
+/* Review() is called before the next wait. It is without this whenever a channel has been marked. */
+void proxy_want_review(void);
+
+/* Says that it is ready (-f, NOTIFY_SOCKET), relays until SIGINT, SIGTERM or SIGHUP, ends all connections, and returns. */
+void proxy_run(void);
+
+#endif

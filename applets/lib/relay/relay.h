@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* relay: moves bytes between channels and the TCP sides of their connections: one event in, all that can be done now out.
+ *
+ *   TCP side  --> read() behind room for a header --> output: one write() --> channel
+ *   TCP side  <-- write() of the payload <-- input: headers taken out in place <-- read() until empty or full <-- channel
+ *
+ *   on_channel, on_tcp   something is ready: read it
+ *   relay_pump           receiver (input -> frames -> sessions), TCP sides, sender (frames due -> output), until nothing moves; then
+ *                        gives back what is empty, and tells select() what to wait for
+ *
+ * Nothing here decides what a channel is used for next: it is marked, and reviewed before the loop sleeps. */
+#ifndef VIOS_RELAY_H
+#define VIOS_RELAY_H
+
+#include "relay/role.h"
+
+/* Once, before all else. */
+void relay_init(const struct role *role);
+
+/* A channel has just been opened: reads what waits, so that it is known whether a host is attached. */
+void relay_start(struct channel *ch);
+
+/* After anything has happened to the channel or its connections. */
+void relay_pump(struct channel *ch);
+
+/* Closes a channel whose name has gone, if it carries nothing. */
+void relay_drop(struct channel *ch);
+
+/* Whether the channel's port has been unplugged; then it is closed, and what it carries ends, whatever its TCP peer does. */
+bool relay_check(struct channel *ch);
+
+/* (host) The channel's pause is over. */
+void relay_resume(struct channel *ch);
+
+/* Milliseconds until relay_tick() has work, -1: none. */
+long relay_timeout(void);
+void relay_tick(void);
+
+/* All connections are told to end: true while frames are still owed. Call again when something was ready. */
+bool relay_stop(void);
+
+#endif

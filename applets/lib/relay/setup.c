@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "relay/setup.h"
+
+#include "base/fmt.h"
+#include "base/log.h"
+
+static const char *addresses[SETUP_ADDRESSES] = {"127.0.0.1"}, *unix_path;
+static unsigned address_count;
+
+void setup_address(const char *literal) { opt_add('a', addresses, &address_count, SETUP_ADDRESSES, literal); }
+
+void setup_unix(const char *path) { unix_path = path; }
+
+/* Where to listen or to connect. */
+static void set_services(struct setup *s, unsigned port) {
+    s->services = CONFIG_FEATURE_ADDR && address_count ? address_count : 1;
+    if (CONFIG_FEATURE_UNIX && unix_path) {
+        if (address_count)
+            log_fatal("-a %s: cannot be given with -u", *addresses);
+        if (net_path(s->service, unix_path))
+            log_fatal("-u %s: a path of 1..%u bytes is needed", unix_path, (unsigned)sizeof s->service->sa.un.sun_path - 1);
+        return;
+    }
+    for (unsigned i = 0; i < s->services; i++) {
+        if (net_literal(&s->service[i], addresses[i], port))
+            log_fatal("-a %s: not an IPv4 or IPv6 address", addresses[i]);
+        s->service[i].v6only = s->services > 1;
+    }
+}
+
+void setup_read(struct setup *s, const char *directory, char **operands, int n) {
+    const char *level = n > 2 && *operands[2] ? operands[2] : CONFIG_LOG_LEVEL;
+    long port = n > 1 && *operands[1] ? fmt_number(operands[1], 1, 65535) : CONFIG_SERVICE_PORT;
+
+    if (log_level_set(level))
+        log_fatal("Unknown log level %s: use one of " LOG_LEVELS, level);
+    if (port < 0)
+        log_fatal("Specify listen port in range 1..65535: %s", operands[1]);
+    s->given = n > 0 && *operands[0];
+    s->directory = s->given ? operands[0] : directory;
+    set_services(s, (unsigned)port);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* setup: what a proxy is told on its command line: which directory, and where to listen or to connect. */
+#ifndef VIOS_SETUP_H
+#define VIOS_SETUP_H
+
+#include "base/net.h"
+#include "base/opt.h"
+
+/* Rows of the option table. */
+#if CONFIG_FEATURE_ADDR
+#define SETUP_OPT_ADDR(argument, what) {'a', argument, what, setup_address},
+#else
+#define SETUP_OPT_ADDR(argument, what)
+#endif
+#if CONFIG_FEATURE_UNIX
+#define SETUP_OPT_UNIX(what) {'u', "PATH", what, setup_unix},
+#else
+#define SETUP_OPT_UNIX(what)
+#endif
+
+void setup_address(const char *literal);
+void setup_unix(const char *path);
+
+/* The default port, in the help. */
+#define SETUP_QUOTE(x) #x
+#define SETUP_TEXT(x) SETUP_QUOTE(x)
+#define SETUP_PORT SETUP_TEXT(CONFIG_SERVICE_PORT)
+
+/* From the options and the operands [directory [port [log_level]]], of which an empty one is as if it were not there: whether a
+ * directory was given, which one, and where to listen, or (the first) to connect. Bad ones are FATAL with the texts of the 2011
+ * manual. */
+enum { SETUP_ADDRESSES = CONFIG_FEATURE_ADDR ? 4 : 1 };
+struct setup {
+    bool given;
+    const char *directory;
+    unsigned services;
+    struct net_address service[SETUP_ADDRESSES];
+};
+void setup_read(struct setup *setup, const char *default_directory, char **operands, int n);
+
+#endif

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "relay/sysfs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "relay/channel.h"
+#include "relay/channels.h"
+#include "base/file.h"
+#include "base/fmt.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/sys.h"
+
+/* musl has no kernel headers: struct sockaddr_nl and two numbers of <linux/netlink.h>. */
+struct netlink_address {
+    sa_family_t family;
+    unsigned short pad;
+    unsigned pid, groups;
+};
+enum { NETLINK_UEVENTS = 15, KERNEL_GROUP = 1 };
+
+enum { PORT_NAME = 32, SYSFS_PATH = 128 };
+
+static int uevents = -1;
+static names_fn *tell;
+
+/* Reads the first line of FILE_PORTS/port/file: its length, or -1 with errno. An overlong line is cut. */
+static int read_attribute(const char *port, const char *file, char *line, size_t cap) {
+    char path[SYSFS_PATH];
+
+    fmt_print(path, sizeof path, FILE_PORTS "/%s/%s", port, file);
+    return file_read(path, line, cap);
+}
+
+static bool tell_port(const char *port, void *arg) {
+    char name[CHANNEL_NAME];
+
+    (void)arg;
+    if (read_attribute(port, "name", name, sizeof name) > 0 && !*fmt_find(name, '/'))
+        tell(name, true);
+    return true;
+}
+
+static void tell_all(void) { file_list(FILE_PORTS, true, tell_port, NULL); }
+
+struct search {
+    const char *name;
+    char *port;
+};
+
+static bool match_port(const char *port, void *arg) {
+    struct search *s = arg;
+    char name[CHANNEL_NAME];
+
+    if (strlen(port) < PORT_NAME && read_attribute(port, "name", name, sizeof name) > 0 && !strcmp(name, s->name))
+        fmt_copy(s->port, PORT_NAME, port);
+    return !*s->port;
+}
+
+/* Makes the device node from "major:minor" in sysfs. */
+static void make_node(const char *path, const char *port) {
+    char dev[24], number[24];
+    long major, minor;
+    size_t n;
+
+    if (read_attribute(port, "dev", dev, sizeof dev) < 0)
+        return;
+    n = (size_t)(fmt_find(dev, ':') - dev);
+    fmt_print(number, sizeof number, "%.*s", (int)n, dev);
+    major = fmt_number(number, 0, 4095);
+    minor = fmt_number(dev + n + (dev[n] == ':'), 0, 1048575);
+    if (major < 0 || minor < 0)
+        return;
+    if (mknod(path, S_IFCHR | 0600, makedev((unsigned)major, (unsigned)minor)))
+        log_msg(LOG_ERROR, "mknod %s: %m", path);
+    else
+        log_msg(LOG_INFO, "made the missing node %s", path);
+}
+
+static const char *port_path(const char *name) {
+    static char path[sizeof "/dev/" + PORT_NAME];
+    char port[PORT_NAME] = "";
+
+    file_list(FILE_PORTS, true, match_port, &(struct search){name, port});
+    if (!*port)
+        return NULL;
+    fmt_print(path, sizeof path, "/dev/%s", port);
+    if (file_mode(path, true) < 0 && errno == ENOENT)
+        make_node(path, port);
+    return path;
+}
+
+static void forget_missing(void) {
+    for (unsigned i = 0; i < channels_count(); i++) {
+        struct channel *ch = channels_at(i);
+        char name[CHANNEL_NAME];
+
+        fmt_copy(name, sizeof name, ch->name);
+        if (*name && !port_path(name))
+            tell(name, false);
+    }
+}
+
+/* event has room for one byte more than its n. */
+static bool has_field(char *event, size_t n, const char *field) {
+    event[n] = '\0';
+    for (const char *p = event; p < event + n; p += strlen(p) + 1)
+        if (!strcmp(p, field))
+            return true;
+    return false;
+}
+
+/* A uevent is a header and NUL-ended fields in one datagram of at most 2 KiB. */
+static void on_uevent(void *arg, unsigned ready) {
+    char event[2048 + 1];
+    struct netlink_address from = {0};
+    socklen_t length = sizeof from;
+    ssize_t n = recvfrom(uevents, event, sizeof event - 1, 0, (struct sockaddr *)&from, &length);
+
+    (void)arg;
+    (void)ready;
+    if (n < 0 && errno != ENOBUFS)
+        return;
+    if (n >= 0 && (from.pid || !has_field(event, (size_t)n, "SUBSYSTEM=virtio-ports")))
+        return;
+    forget_missing();
+    tell_all();
+}
+
+static void start(names_fn *fn) {
+    struct netlink_address us = {AF_NETLINK, 0, 0, KERNEL_GROUP};
+
+    tell = fn;
+    uevents = sys_socket(AF_NETLINK, SOCK_DGRAM | SOCK_NONBLOCK, NETLINK_UEVENTS);
+    if (uevents < 0 || bind(uevents, (struct sockaddr *)&us, sizeof us))
+        log_msg(LOG_ERROR, "no kernel uevents, new ports will not be seen: %m");
+    else
+        loop_watch(uevents, LOOP_READ, on_uevent, NULL);
+    tell_all();
+}
+
+static void again(const char *name) {
+    (void)name;
+    tell_all();
+}
+
+const struct names sysfs_ports = {start, again, port_path, NULL};

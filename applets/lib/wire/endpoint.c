@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "wire/endpoint.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/fmt.h"
+#include "base/net.h"
+
+/* A port's read() takes one buffer of the ring at most; but its readv() does that for each segment, as long as the one before was
+ * filled. vios-protocol(7), port fact 2. */
+enum { PORT_READ = 4096, SEGMENTS = CONFIG_BUFFER_SIZE / PORT_READ + 1 };
+
+static enum endpoint_result lost(struct endpoint *e) {
+    e->broken = true;
+    return ENDPOINT_LOST;
+}
+
+/* How much of this room a readv() of the port may use: its last segment must not be too short for a greeting. */
+static size_t port_room(size_t room) { return room % PORT_READ < FRAME_HEADER ? room - room % PORT_READ : room; }
+
+static ssize_t read_buffers(int fd, unsigned char *p, size_t n) {
+    struct iovec v[SEGMENTS];
+    int segments = 0;
+
+    for (size_t at = 0; at < n; at += PORT_READ)
+        v[segments++] = (struct iovec){p + at, n - at < PORT_READ ? n - at : PORT_READ};
+    return readv(fd, v, segments);
+}
+
+/* vios-protocol(7), port fact 7.
+ * A host that is replaced while bytes of the old one are still unread looks attached all the time, and its INIT would be taken for
+ * payload of the frame that was cut off. But no buffer of a port joins what came before a host's attaching with what came after:
+ * so this is a new host's greeting, in whatever frame it stands. (A service that sends these very bytes in this way ends its own
+ * connection.) Where in n bytes, of which each PORT_READ are a buffer, one begins with it; n: nowhere. */
+static size_t find_greeting(const unsigned char *p, size_t n) {
+    static const unsigned char init[FRAME_HEADER] = "VS1HINITINIT";
+
+    for (size_t at = 0; at + FRAME_HEADER <= n; at += PORT_READ)
+        if (!memcmp(p + at, init, FRAME_HEADER))
+            return at;
+    return n;
+}
+
+enum endpoint_result endpoint_read(struct endpoint *e, bool framed, unsigned char *p, size_t room, size_t *n) {
+    bool again = false; /* often one buffer of a port is all there is */
+
+    *n = 0;
+    while (*n + ENDPOINT_ROOM(e) <= room) {
+        size_t asked = room - *n, took;
+        ssize_t got;
+
+        if (e->port)
+            asked = again ? port_room(asked) : asked < PORT_READ ? asked : PORT_READ;
+        got = again && e->port ? read_buffers(e->fd, p + *n, asked) : net_read(e->fd, p + *n, asked);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0 && errno == EAGAIN)
+            return *n ? ENDPOINT_DONE : ENDPOINT_BLOCKED;
+        if (got <= 0)
+            return e->port && !got ? ENDPOINT_DETACHED : lost(e);
+        took = e->port && framed ? find_greeting(p + *n, (size_t)got) : (size_t)got;
+        *n += took;
+        if (took < (size_t)got)
+            return ENDPOINT_RENEWED;
+        if (took < asked)
+            break;
+        again = true;
+    }
+    return ENDPOINT_DONE;
+}
+
+enum endpoint_result endpoint_flush(struct endpoint *e) {
+    while (e->owed_bytes) {
+        ssize_t done = write(e->fd, e->owed, e->owed_bytes);
+
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (!done || (done < 0 && errno == EAGAIN))
+            return ENDPOINT_BLOCKED;
+        if (CONFIG_VIOS_PROXY_HOST && done < 0 && errno == EPIPE)
+            done = (ssize_t)e->owed_bytes; /* QEMU has gone; what it has handed over is still to be read, and then its end */
+        if (done < 0)
+            return lost(e);
+        e->owed += done;
+        e->owed_bytes -= (size_t)done;
+    }
+    return ENDPOINT_DONE;
+}
+
+enum endpoint_result endpoint_write(struct endpoint *e, const unsigned char *p, size_t n) {
+    e->owed = p;
+    e->owed_bytes = n;
+    return endpoint_flush(e);
+}
+
+enum endpoint_result endpoint_note(struct endpoint *e, struct frame *f, const char *text) {
+    size_t n = fmt_length(text, ENDPOINT_NOTE - FRAME_HEADER);
+
+    f->length = (unsigned)n;
+    frame_encode(e->note, f);
+    memcpy(e->note + FRAME_HEADER, text, n);
+    return endpoint_write(e, e->note, FRAME_HEADER + n);
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "../../applets/lib/relay/channels.h"
+#include "../../applets/lib/relay/clients.h"
+
+#include "fakes.h"
+#include "unit.h"
+
+static void fake_start(bool guests, names_fn *fn) { (void)guests, (void)fn; }
+static void fake_again(const char *name) { (void)name; }
+
+/* The table of channels: one letter each for what it is, and the turn of its last connection. Upper case: silent last time.
+ * f free, b busy, d detached, c closed, g gone, - an empty slot. l, m, n: lingers, m has been
+ * quiet longest, then l; k: lingers, with bytes for its client. */
+static struct conn busy = {.session = {.state = SESSION_ESTABLISHED}};
+static struct input stuck = {.head = 7, .tail = 8};
+static struct conn lingering[] = {
+    {.session = {.state = SESSION_ESTABLISHED, .sent_eof = true}, .deadline = 0x180000001},
+    {.session = {.state = SESSION_ESTABLISHED, .sent_eof = true}, .deadline = 0x180000002},
+    {.session = {.state = SESSION_ESTABLISHED, .sent_eof = true}, .deadline = 0x17fffffff},
+    {.session = {.state = SESSION_ESTABLISHED, .sent_eof = true}, .deadline = 0x180000003},
+};
+
+static void fill(const char *kinds, const unsigned *used) {
+    char name[8];
+
+    while (channels_count())
+        channels_forget(channels_at(channels_count() - 1));
+    for (unsigned i = 0; kinds[i]; i++) {
+        struct channel *ch;
+        char kind = (char)(kinds[i] | 0x20);
+
+        snprintf(name, sizeof name, "c%u", i);
+        ch = channels_add(name, 64);
+        ch->end.fd = kind == 'c' ? -1 : 10;
+        ch->end.attached = kind != 'd' && kind != 'c';
+        ch->silent = kinds[i] < 'a' && kinds[i] != '-';
+        ch->gone = kind == 'g';
+        ch->conns = kind == 'b' ? &busy : kind >= 'k' && kind <= 'n' ? &lingering[kind - 'k'] : NULL;
+        if (ch->conns)
+            ch->conns->channel = ch;
+        ch->in = kind == 'k' ? &stuck : NULL;
+        ch->used = used[i];
+    }
+    for (unsigned i = 0; kinds[i]; i++)
+        if (kinds[i] == '-')
+            channels_forget(channels_at(i));
+}
+
+static void choice(void) {
+    static const struct {
+        const char *kinds;
+        unsigned used[6];
+        int chosen, lively; /* -1: busy, -2: no host */
+    } rows[] = {
+        {"", {0}, -2, -2},
+        {"f", {0}, 0, 0},
+        {"F", {0}, 0, -1},
+        {"b", {0}, -1, -1},
+        {"d", {0}, -2, -2},
+        {"c", {0}, -2, -2},
+        {"dc", {0}, -2, -2},
+        {"db", {0}, -1, -1},
+        {"g", {0}, -1, -1},
+        {"fff", {5, 3, 4}, 1, 1},
+        {"fff", {3, 3, 3}, 0, 0},
+        {"Fff", {1, 9, 8}, 2, 2},
+        {"FF", {7, 6}, 1, -1},
+        {"bff", {1, 5, 9}, 1, 1},
+        {"bFd", {1, 5, 2}, 1, -1},
+        {"-bf", {0, 1, 2}, 2, 2},
+        {"l", {0}, 0, 0},
+        {"blmnd", {0, 1, 2, 3, 4}, 2, 2},
+        {"nkl", {1, 2, 3}, 2, 2},
+        {"kb", {1, 2}, -1, -1},
+        {"lmf", {1, 2, 9}, 2, 2},
+        {"f-f", {2, 0, 1}, 2, 2},
+        {"gf", {1, 2}, 1, 1},
+        {"fdcbGf", {9, 1, 1, 1, 1, 8}, 5, 5},
+    };
+
+    for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++)
+        for (int lively = 0; lively < 2; lively++) {
+            int wanted = lively ? rows[i].lively : rows[i].chosen, got;
+            struct channel *ch;
+            enum clients_choice c;
+
+            fill(rows[i].kinds, rows[i].used);
+            c = clients_choose(&ch);
+            if (lively && c == CLIENTS_SILENT)
+                c = CLIENTS_BUSY;
+            got = c < CLIENTS_BUSY ? (int)(ch - channels_at(0)) : c == CLIENTS_BUSY ? -1 : -2;
+            if ((c == CLIENTS_LINGERS) != (got >= 0 && strchr("lmn", rows[i].kinds[got]) != NULL))
+                FAIL("%s: %d is no channel that lingers", rows[i].kinds, got);
+            if (got != wanted)
+                FAIL("%s%s: %d, not %d", rows[i].kinds, lively ? " lively" : "", got, wanted);
+        }
+}
+
+static const struct unit_case cases[] = {{"choice", choice}};
+UNIT_MAIN("clients", cases)
