@@ -63,8 +63,11 @@ void channel_tidy(struct channel *ch) {
         pool_give(&input_pool, ch->in);
         ch->in = NULL;
     }
-    if (ch->place && !ch->in && !ch->conns)
-        vacate(ch);
+    if (!ch->place || ch->in || ch->conns)
+        return;
+    vacate(ch);
+    if (ch->gone)
+        channel_mark(ch);
 }
 
 void channel_skip_frame(struct channel *ch) {

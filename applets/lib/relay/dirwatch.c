@@ -116,20 +116,16 @@ static void enter_root(void) {
         guard();
 }
 
-static void leave_guests(void) {
-    scan_stop(NULL);
-    directory_forget_all();
-    root_forget();
-}
-
 static void leave_root(void) {
     struct directory *d = directory_root();
 
     if (d->wd >= 0)
         inotify_rm_watch(inotify, d->wd);
     d->wd = -1;
-    if (NESTED)
-        leave_guests();
+    if (NESTED) {
+        scan_stop(NULL);
+        directory_forget_all();
+    }
     tell("", false);
     enter_root();
     if (!blind())
@@ -154,11 +150,6 @@ static bool is_heard(struct directory *d, unsigned cost) {
     return false;
 }
 
-static void leave(struct directory *d) {
-    scan_stop(d);
-    directory_forget(d);
-}
-
 static void on_name(struct directory *d, const char *base, bool there) {
     struct directory *below;
     char name[CHANNEL_NAME];
@@ -181,8 +172,10 @@ static void on_name(struct directory *d, const char *base, bool there) {
         return;
     fmt_print(name, sizeof name, "%s%s%s", d->name, is_root ? "" : "/", base);
     below = NESTED && is_root ? directory_find(name) : NULL;
-    if (below)
-        leave(below);
+    if (below) {
+        scan_stop(below);
+        directory_forget(below);
+    }
     tell(name, false);
 }
 
@@ -216,11 +209,9 @@ static void on_self(struct directory *d, unsigned mask) {
 
 /* Of a guest's directory that is watched: its own event tells. Its owner could make the root deaf otherwise. */
 static bool is_told_twice(const struct directory *d, const struct inotify_event *e) {
-    const struct directory *below;
+    bool about = NESTED && d == directory_root() && (e->mask & IN_ATTRIB) && (e->mask & IN_ISDIR);
+    const struct directory *below = about ? directory_find(e->name) : NULL;
 
-    if (!NESTED || d != directory_root() || (e->mask & (IN_ATTRIB | IN_ISDIR)) != (IN_ATTRIB | IN_ISDIR))
-        return false;
-    below = directory_find(e->name);
     return below && below->wd >= 0;
 }
 

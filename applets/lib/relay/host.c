@@ -25,6 +25,7 @@ int host_run(const struct setup *setup, unsigned limit) {
     static const struct proxy proxy = {
         .limit = CONFIG_HOST_CHANNELS,
         .option = "HOST_CHANNELS",
+        .share = CONFIG_GUEST_SHARE,
         .names = &dirwatch_guests,
         .join = join,
         .leave = leave,

@@ -114,8 +114,8 @@ static struct channel *add(const char *name) {
         return ch;
     if (greedy)
         channels_forget(ch);
-    log_limited(&no_room, loop_now(), LOG_WARN, "channel %s: %s, the most there can be (Kconfig %s); it waits", name,
-                greedy ? "its guest has as many" : "too many are in use", greedy ? "GUEST_SHARE" : proxy->option);
+    log_limited(&no_room, loop_now(), LOG_WARN, "channel %s: %u channels%s are in use, the most there can be (Kconfig %s); it waits", name,
+                greedy ? proxy->share : proxy->limit, greedy ? " of this guest" : "", greedy ? "GUEST_SHARE" : proxy->option);
     left_out = true;
     return NULL;
 }

@@ -17,10 +17,10 @@
 void proxy_set_ready(const char *fd);
 
 /* limit: the most channels that may be used at once; option: its Kconfig option, for messages. names: where they come from. May be NULL:
- * join: a new channel; false: its guest has as many as it may have; leave: its end. opened: it has just been opened. review: decides
+ * join: a new channel; false: its guest has `share` already (Kconfig GUEST_SHARE); leave: its end. opened: it has just been opened. review: decides
  * anew, before the loop sleeps. timer: called in each round; the milliseconds until it wants to be called again, or -1. */
 struct proxy {
-    unsigned limit;
+    unsigned limit, share;
     const char *option;
     const struct names *names;
     bool (*join)(struct channel *ch);

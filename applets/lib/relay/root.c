@@ -13,7 +13,6 @@
 #include "base/sys.h"
 
 static const char *root;
-static int held = -1; /* (host) the root's descriptor */
 
 void root_set(const char *path) {
     int fd, mode = file_mode(path, true);
@@ -40,18 +39,15 @@ const char *root_path(const char *name) {
     return path;
 }
 
+/* The root is not kept open: inotify would not tell of its end, nor of that of what is above it. */
 int root_open(const char *name, int flags) {
-    if (held < 0)
-        held = sys_open(root, O_PATH | O_DIRECTORY);
-    if (held < 0)
-        return -1;
-    return *name ? file_open_below(held, name, flags) : sys_open_at(held, ".", flags);
-}
+    int fd, held = sys_open(root, (*name ? O_PATH : flags) | O_DIRECTORY);
 
-void root_forget(void) {
-    if (held >= 0)
-        close(held);
-    held = -1;
+    if (held < 0 || !*name)
+        return held;
+    fd = file_open_below(held, name, flags);
+    close(held);
+    return fd;
 }
 
 int root_mode(const char *name) {

@@ -21,9 +21,6 @@ int root_open(const char *name, int flags);
 int root_mode(const char *name);
 bool root_more_than(const char *name, unsigned n);
 
-/* (host) The root is another directory now. */
-void root_forget(void);
-
 /* The name of the directory in which this name is. */
 const char *root_parent(const char *name, char parent[CHANNEL_NAME]);
 
