@@ -111,6 +111,11 @@ class Rig:
         for i in range(len(self.names)):
             self.guest.check(f'while grep -q "^host_connected: 1" {self._debug(i)}; do usleep 10000; done')
 
+    def full(self):
+        """Waits until no port takes more from the guest."""
+        for i in range(len(self.names)):
+            self.guest.check(f'until grep -q "^outvq_full: 1" {self._debug(i)}; do usleep 10000; done')
+
     def moving(self, ports, least=1 << 18):
         """Waits until each of these ports has carried so many bytes more, both ways."""
         self.guest.check(f'''

@@ -333,8 +333,11 @@ def main():
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job has it ignored, and programs inherit that
     chosen = [c for c in cases if not wanted or any(w in c[0] for w in wanted)]
     tap.show(f'# SEED={SEED}\n')
-    tap.plan(len(chosen))
-    good = True
+    missing = [w for w in wanted if not any(w in c[0] for c in cases)]
+    tap.plan(len(chosen) + len(missing))
+    for w in missing:
+        tap.result('not ok', w, 'no such case')
+    good = not missing
     for c in chosen:
         good &= run(*c)
     sys.exit(not good)

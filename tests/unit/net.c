@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <unistd.h>
 
 #include "unit.h"
 
@@ -101,6 +102,7 @@ static void paths(void) {
 
 /* On real sockets of this machine: a port that the kernel chooses, and one where nobody listens. */
 static void connects_without_waiting(void) {
+    static const char bytes[65536];
     struct net_address a;
     socklen_t n = sizeof a.sa.in;
     char client[64];
@@ -123,6 +125,9 @@ static void connects_without_waiting(void) {
     CHECK(other >= 0 && fcntl(other, F_GETFL) & O_NONBLOCK && fcntl(other, F_GETFD) & FD_CLOEXEC);
     CHECK(!strncmp(client, "127.0.0.1:", 10));
     EQUAL(net_connect_error(fd), 0);
+    while (write(fd, bytes, sizeof bytes) > 0)
+        continue;
+    CHECK(net_unsent(fd));
     net_abort_on_close(other);
     close(other);
     FD_ZERO(&set);
@@ -130,6 +135,7 @@ static void connects_without_waiting(void) {
     EQUAL(select(fd + 1, &set, NULL, NULL, NULL), 1);
     EQUAL(read(fd, client, 1), -1);
     EQUAL(errno, ECONNRESET);
+    CHECK(!net_unsent(fd)); /* nobody will take it any more */
     close(fd);
     close(listener);
     fd = net_connect(&a, &pending);

@@ -291,9 +291,14 @@ void net_abort_on_close(int fd) {
 }
 
 bool net_unsent(int fd) {
+    unsigned char state = 0; /* the first byte of struct tcp_info */
+    socklen_t n = sizeof state;
     int bytes = 0;
 
-    return !ioctl(fd, TIOCOUTQ, &bytes) && bytes;
+    if (ioctl(fd, TIOCOUTQ, &bytes) || !bytes)
+        return false;
+    /* After a reset the kernel still counts what nobody will take any more. */
+    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &state, &n) || state != TCP_CLOSE;
 }
 
 int net_raise_lo(void) {

@@ -63,13 +63,14 @@ struct output {
  * happens, in milliseconds of loop_now(); 0: never. marked, next_marked: it is to be reviewed.
  *
  * Opening. retry: when to try again, in milliseconds of loop_now(); 0: no need to. backoff: the wait before that. failures: in a row.
- * reason: the errno of the last one; complained: it was logged. (host) visited: QEMU has had a client in advance, see qemu.h. inode: of
- * the socket that is open. heard: something has come since. monitor: that was QEMU's monitor, no channel: left alone as long as it is
+ * reason: the errno of the last one; complained: it was logged. (host) visited: QEMU has had a visitor before, see qemu.h; visitor:
+ * its fd, -1: it has gone; crowded: its guest has many channels; doubtful: QEMU may not read the port. inode: of the socket that is open. heard: something has come since. monitor: that was QEMU's monitor, no channel: left alone as long as it is
  * this socket. foul: the socket holds what nobody may close; it is neither opened again nor forgotten.
  *
  * (initiator) used: the turn of its last connection, for least recently used. silent: the last SYN was not answered.
  * (responder) stale: the tokens that were last answered by a RESET in LISTEN; looks: at stale headers, in this turn. spent: a connect
  * was made in this turn; charged: and counts as junk, until the guest's ACK has come. paused: too much junk, it is not read until retry.
+ * stale_bytes: of junk that count for nothing, since they may be meant for the host before.
  *
  * For the table: connections, resets, and payload bytes received from and sent to it; failure: the last one. ends: limits messages about
  * its connections. */
@@ -91,7 +92,8 @@ struct channel {
     long long retry;
     unsigned backoff, failures;
     int reason;
-    bool complained, visited, heard, monitor, foul;
+    int visitor;
+    bool complained, visited, crowded, doubtful, heard, monitor, foul;
     unsigned long long inode;
 
     unsigned used;
@@ -100,6 +102,7 @@ struct channel {
     struct frame_tokens stale;
     bool spent, charged, paused;
     unsigned char looks;
+    unsigned stale_bytes;
 
     unsigned connections, resets;
     unsigned long long received, sent;

@@ -29,7 +29,7 @@ struct channel *channels_add(const char *name, unsigned limit) {
         ch = &table[count++];
     if (!ch)
         return NULL;
-    *ch = (struct channel){.end.fd = -1};
+    *ch = (struct channel){.end.fd = -1, .visitor = -1};
     fmt_copy(ch->name, sizeof ch->name, name);
     return ch;
 }

@@ -141,6 +141,14 @@ void conn_apply(struct conn *c, unsigned actions) {
     }
 }
 
+void conn_lost(struct conn *c) {
+    static struct log_limit losses; /* a lost host costs one message, however many connections it had */
+
+    if (!session_is_ending(&c->session))
+        conn_ended(c, &losses, "ended", c->channel->end.port ? "the host has gone" : "the other side has gone");
+    conn_apply(c, session_event(&c->session, SESSION_DETACH, NULL));
+}
+
 void conn_timeout(struct conn *c) { conn_apply(c, session_event(&c->session, SESSION_TIMEOUT, NULL)); }
 
 bool conn_transient(void) { return errno == EAGAIN || errno == EINTR; }

@@ -22,7 +22,7 @@ enum { CONN_CLIENT = 48 };
 enum conn_wait {
     CONN_PROGRESS, /* the session's patience, which begins again whenever something has moved */
     CONN_ANSWER,   /* (initiator) the answer to the SYN */
-    CONN_GREETED,  /* (initiator) the same; a host has attached since the SYN, which may not have reached it */
+    CONN_GREETED,  /* (initiator) the same; another host has come since the SYN, which may not have reached it, or may come: then a SYN anew */
     CONN_SERVICE,  /* (responder) a service that could not take the connect: soon tried again */
     CONN_DRAIN,    /* the TCP peer, which has yet to take what was sent before an abort */
 };
@@ -68,7 +68,7 @@ void conn_token(unsigned char token[FRAME_TOKEN]);
 /* From now on it waits for this, at most for so many milliseconds. */
 void conn_await(struct conn *c, enum conn_wait what, long ms);
 
-/* (initiator) A host has attached since the SYN: the deadline is soon. */
+/* (initiator) A host has attached since the SYN, or the host has gone: the deadline is soon. */
 void conn_greeted(struct conn *c);
 
 /* After anything has happened: the deadline of one that waits for progress. */
@@ -77,7 +77,8 @@ void conn_set_deadline(struct conn *c);
 /* Carries out a set of enum session_action, but for SESSION_CONNECT. */
 void conn_apply(struct conn *c, unsigned actions);
 
-/* The session's patience is over. The TCP side has failed with errno. errno says: not now. */
+/* The peer is not there any more. The session's patience is over. The TCP side has failed with errno. errno says: not now. */
+void conn_lost(struct conn *c);
 void conn_timeout(struct conn *c);
 void conn_failed(struct conn *c);
 bool conn_transient(void);

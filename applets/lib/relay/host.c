@@ -6,6 +6,7 @@
 
 #include "relay/dirwatch.h"
 #include "relay/guests.h"
+#include "relay/qemu.h"
 #include "base/log.h"
 #include "relay/responder.h"
 #include "relay/root.h"
@@ -16,6 +17,7 @@ static bool join(struct channel *ch) {
 }
 
 static void leave(struct channel *ch) {
+    qemu_end_visit(ch);
     if (ch->guest)
         guests_leave(ch->guest);
     ch->guest = NULL;

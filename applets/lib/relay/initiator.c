@@ -67,17 +67,28 @@ static bool hears(const struct channel *ch) {
     return true;
 }
 
-/* The host that greeted has not answered: its QEMU may have dropped our SYN with the words for the host before. Once more.
+/* Another SYN: the one before may not have reached the host that is there now, since QEMU drops what waits when a host goes.
  * vios-protocol(7), guest rule 5. */
+static void syn_again(struct conn *c) {
+    channel_skip_frame(c->channel);
+    c->filler = c->channel->end.aligned ? 0 : c->filler;
+    send_syn(c, c->session.first);
+}
+
+static void attached(struct conn *c) {
+    if (session_is_asking(&c->session))
+        syn_again(c);
+}
+
 static void expired(struct conn *c) {
-    if (c->wait == CONN_GREETED) {
-        channel_skip_frame(c->channel);
-        send_syn(c, c->session.first);
-    } else if (c->wait == CONN_ANSWER && loop_now() - c->since < HANDSHAKE) {
+    if (c->wait == CONN_GREETED && !c->channel->end.attached)
+        conn_lost(c); /* no other host has come */
+    else if (c->wait == CONN_GREETED)
+        syn_again(c);
+    else if (c->wait == CONN_ANSWER && loop_now() - c->since < HANDSHAKE)
         await_answer(c);
-    } else {
+    else
         conn_timeout(c);
-    }
 }
 
 static void finished(struct conn *c) {
@@ -97,6 +108,7 @@ const struct role initiator = {
     .busy = CONFIG_GUEST_CHANNELS,
     .hears = hears,
     .stray = channel_skip_input,
+    .attached = attached,
     .expired = expired,
     .finished = finished,
     .pumped = pumped,

@@ -23,6 +23,9 @@ bool opener_sees_another(const struct channel *ch) {
     return ch->monitor && file_inode(root_path(ch->name), false) != ch->inode;
 }
 
+/* Bytes for the host before that a guest's ring of 128 writes may hold. A SYN may wait behind. */
+enum { STALE_MAX = 128 * 32768 };
+
 /* A console port, which will never be a channel: vios-protocol(7), port fact 1. */
 static bool is_console(const struct channel *ch) { return ch->end.port && ch->reason == ENXIO; }
 
@@ -103,27 +106,14 @@ static bool is_greedy(const struct channel *ch, int fd) {
 }
 
 int opener_open(struct channel *ch, const char *path, long long now) {
-    enum { FEW = 8 }; /* of each: the last host has gone, we come, go, and come again; 32 pieces of news are kept, see below */
-    int fd = open_endpoint(ch, path);
+    int fd;
 
-    /* vios-protocol(7), socket facts 6 and 7.
-     * QEMU, when a client goes that had not read all, may stop reading the guest's port for good (7.2 now and then, 10.0 always): the
-     * next client hears nothing, but its going mends that. So there is one before us.
-     * And QEMU keeps 32 pieces of news, of attaching and of going, until a guest has read them, and drops others. A guest with few
-     * channels can be told of all at once, even after a host that has just died. Of one with many we make ourselves heard a little
-     * later, with no more than one piece of news for each channel. */
-    if (fd >= 0 && !ch->visited && qemu_is_at(fd)) {
-        if (!channel_release(ch, fd))
-            return -1;
-        if (root_more_than(ch->name, FEW)) {
-            retry_at(ch, qemu_turn(ch, now));
-            ch->visited = true;
-            return -1;
-        }
-        fd = open_endpoint(ch, path);
-    }
-    if (CONFIG_VIOS_PROXY_HOST)
-        ch->visited = false;
+    if (CONFIG_VIOS_PROXY_HOST && ch->guest)
+        qemu_end_visit(ch);
+    fd = open_endpoint(ch, path);
+    if (CONFIG_VIOS_PROXY_HOST && ch->guest && fd >= 0 && qemu_visit(ch, fd, now))
+        return -1;
+    ch->visited = false;
     if (fd < 0)
         return failed(ch, path, "channel", now);
     if (set_nonblocking(ch, fd, path, now)) {
@@ -148,5 +138,8 @@ int opener_open(struct channel *ch, const char *path, long long now) {
     ch->retry = 0;
     ch->backoff = 0;
     ch->reason = 0;
+    ch->stale_bytes = STALE_MAX;
+    if (CONFIG_VIOS_PROXY_HOST && ch->doubtful)
+        retry_later(ch, now);
     return 0;
 }

@@ -16,6 +16,7 @@
 #include "base/loop.h"
 #include "base/net.h"
 #include "relay/opener.h"
+#include "relay/qemu.h"
 #include "relay/relay.h"
 #include "relay/retry.h"
 #include "relay/status.h"
@@ -69,10 +70,14 @@ static void open_channel(struct channel *ch) {
 }
 
 static void retry(struct channel *ch) {
-    if (ch->end.fd < 0)
+    if (ch->end.fd < 0) {
         open_channel(ch);
-    else if (CONFIG_VIOS_PROXY_HOST)
-        relay_resume(ch);
+        return;
+    }
+    if (CONFIG_VIOS_PROXY_HOST && ch->guest)
+        ch->end.broken |= qemu_is_deaf(ch, loop_now());
+    ch->paused = false;
+    relay_pump(ch);
 }
 
 /* Another agent's port, or QEMU's socket of one, may be in the directory: it is not ours to open.

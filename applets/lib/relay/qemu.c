@@ -1,26 +1,95 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "relay/qemu.h"
 
-#include "relay/channels.h"
+#include <errno.h>
+#include <sys/socket.h>
+
 #include "base/fmt.h"
+#include "base/loop.h"
 #include "base/net.h"
+#include "relay/channels.h"
+#include "relay/retry.h"
+#include "relay/root.h"
+
+/* Milliseconds that QEMU gets to notice that the visitor has shut down. */
+enum { PATIENCE = 300 };
+
+/* QEMU keeps 32 pieces of news, of attaching and of going, until a guest has read them, and drops others. A guest with few channels can
+ * be told of all at once, even after a host that has just died. With more, the proxy attaches a little later, with one piece of news
+ * for each channel. */
+enum { FEW = 8 }; /* of each: the last host has gone, a visitor comes, goes, and we come */
 
 /* When this channel's turn is, of those of its guest that wait: the first ones when the guest has heard all that is under way. */
-long long qemu_turn(const struct channel *ch, long long now) {
+static long long turn(const struct channel *ch, long long now) {
     enum { FIRST = 200, NEXT = 25 /* ms */, BATCH = 5 };
     unsigned before = 0;
 
     for (unsigned i = 0; i < channels_count(); i++) {
         const struct channel *other = channels_at(i);
 
-        before += other->visited && other->retry && other->guest == ch->guest;
+        before += other != ch && other->visited && other->retry && other->guest == ch->guest;
     }
     return now + FIRST + before / BATCH * NEXT;
 }
 
 /* QEMU itself, or a program that cannot be told. */
-bool qemu_is_at(int fd) {
+static bool is_of_qemu(int fd) {
     char comm[16];
 
-    return CONFIG_VIOS_PROXY_HOST && net_peer(fd, comm) && (!*comm || fmt_begins(comm, "qemu"));
+    return net_peer(fd, comm) && (!*comm || fmt_begins(comm, "qemu"));
+}
+
+/* What comes was for the host before, or is a SYN that QEMU would drop, and that is sent anew. */
+static void on_visitor(void *arg, unsigned ready) {
+    enum { READS = 16 };
+    struct channel *ch = arg;
+    char rest[4096];
+    ssize_t n = 1;
+
+    (void)ready;
+    for (int i = 0; i < READS && n > 0; i++)
+        n = net_read(ch->visitor, rest, sizeof rest);
+    if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
+        return;
+    qemu_end_visit(ch);
+    ch->doubtful = false;
+    if (!ch->crowded && !ch->foul)
+        retry_at(ch, loop_now());
+}
+
+bool qemu_visit(struct channel *ch, int fd, long long now) {
+    if (ch->visited)
+        return false;
+    ch->visited = ch->doubtful = is_of_qemu(fd);
+    if (!ch->visited)
+        return false;
+    ch->crowded = root_more_than(ch->name, FEW);
+    retry_at(ch, ch->crowded ? turn(ch, now) : now + PATIENCE);
+    if (shutdown(fd, SHUT_WR) || !loop_fits(fd)) {
+        channel_release(ch, fd);
+        return true;
+    }
+    ch->visitor = fd;
+    loop_watch(fd, LOOP_READ, on_visitor, ch);
+    return true;
+}
+
+void qemu_end_visit(struct channel *ch) {
+    if (ch->visitor < 0)
+        return;
+    loop_watch(ch->visitor, 0, NULL, NULL);
+    channel_release(ch, ch->visitor);
+    ch->visitor = -1;
+}
+
+bool qemu_is_deaf(struct channel *ch, long long now) {
+    if (!ch->doubtful)
+        return false;
+    if (net_unsent(ch->end.fd)) {
+        retry_later(ch, now);
+        return false;
+    }
+    ch->doubtful = false;
+    ch->backoff = 0;
+    return !(loop_peek(ch->end.fd) & LOOP_READ);
 }

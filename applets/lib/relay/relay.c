@@ -20,8 +20,6 @@ enum { TURNS = 4 };
 /* What a read costs beside its bytes, in bytes. */
 enum { READ_COST = 2048 };
 
-static struct log_limit losses; /* a lost host costs one message, however many connections it had */
-
 void relay_init(const struct role *r) {
     role = r;
     conn_init();
@@ -108,9 +106,10 @@ static void lose(struct channel *ch, bool renewed) {
     ch->end.aligned &= !begun;
     channel_skip_input(ch);
     for (struct conn *c = ch->conns; c; c = c->next) {
-        if (!session_is_ending(&c->session))
-            conn_ended(c, &losses, "ended", ch->end.port ? "the host has gone" : "the other side has gone");
-        conn_apply(c, session_event(&c->session, SESSION_DETACH, NULL));
+        if (session_is_asking(&c->session) && !ch->end.broken)
+            conn_greeted(c); /* nothing of its bytes has gone: another host can serve it, if one comes soon */
+        else
+            conn_lost(c);
     }
     channel_mark(ch);
 }
@@ -196,6 +195,8 @@ static void on_channel(void *arg, unsigned ready) {
     if (!ch->end.attached) {
         channel_attached(ch);
         channel_mark(ch);
+        if (ch->conns && role->attached)
+            role->attached(ch->conns);
     }
     if ((ready & LOOP_READ) && receiver_may_read(ch)) {
         read_on(ch);
@@ -224,13 +225,6 @@ void relay_start(struct channel *ch) {
     relay_pump(ch);
 }
 
-void relay_drop(struct channel *ch) {
-    if (ch->conns || ch->in)
-        return;
-    channel_close(ch);
-    channel_mark(ch);
-}
-
 /* vios-protocol(7), port fact 3. */
 bool relay_check(struct channel *ch) {
     char none;
@@ -240,11 +234,6 @@ bool relay_check(struct channel *ch) {
     ch->end.broken = true;
     relay_pump(ch);
     return true;
-}
-
-void relay_resume(struct channel *ch) {
-    ch->paused = false;
-    relay_pump(ch);
 }
 
 /* ---- time ---- */

@@ -23,14 +23,8 @@ void relay_start(struct channel *ch);
 /* After anything has happened to the channel or its connections. */
 void relay_pump(struct channel *ch);
 
-/* Closes a channel whose name has gone, if it carries nothing. */
-void relay_drop(struct channel *ch);
-
 /* Whether the channel's port has been unplugged; then it is closed, and what it carries ends, whatever its TCP peer does. */
 bool relay_check(struct channel *ch);
-
-/* (host) The channel's pause is over. */
-void relay_resume(struct channel *ch);
 
 /* Milliseconds until relay_tick() has work, -1: none. */
 long relay_timeout(void);

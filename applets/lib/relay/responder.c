@@ -219,7 +219,10 @@ static void meet(struct channel *ch, const unsigned char *p, size_t n) {
 /* Who sends more without a connection than connections need is not read for a while. */
 static void take_junk(struct channel *ch, size_t n) {
     long long now = loop_now();
-    long pause = guests_junk(ch->guest, (unsigned)n, now);
+    unsigned stale = n < ch->stale_bytes ? (unsigned)n : ch->stale_bytes;
+    long pause = guests_junk(ch->guest, (unsigned)n - stale, now);
+
+    ch->stale_bytes -= stale;
 
     if (!pause)
         return;
@@ -231,6 +234,8 @@ static void take_junk(struct channel *ch, size_t n) {
 static void came(struct channel *ch, size_t n) {
     if (!ch->heard)
         meet(ch, ch->in->bytes + ch->in->filled - n, n);
+    if (n)
+        ch->doubtful = false;
     if (!ch->conns)
         take_junk(ch, n);
     ch->spent = false;

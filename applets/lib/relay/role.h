@@ -8,7 +8,7 @@
 
 /* session: which end. busy: the most channels that may be busy at once. A function may be NULL: there is nothing to do.
  * hears, stray: bytes have come that belong to no connection: whether they may be looked at now, and one step of that.
- * connected: the pending connect of the TCP side is decided. expired: the deadline is over.
+ * attached: the port's host has come. connected: the pending connect of the TCP side is decided. expired: the deadline is over.
  * came: n bytes have been read, and none of them is decoded yet. finished: a connection is at its end, and goes after this.
  * pumped: all has been done that could be done now. */
 struct role {
@@ -16,6 +16,7 @@ struct role {
     unsigned busy;
     bool (*hears)(const struct channel *ch);
     void (*stray)(struct channel *ch);
+    void (*attached)(struct conn *c);
     void (*connected)(struct conn *c);
     void (*expired)(struct conn *c);
     void (*came)(struct channel *ch, size_t n);
