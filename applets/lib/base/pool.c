@@ -20,9 +20,12 @@ void pool_give(struct pool *p, void *slot) {
 }
 
 void pool_trim(struct pool *p) {
+    size_t n;
+
     if (p->in_use || !p->touched)
         return;
-    memory_give_back(p->base, p->touched * p->size);
+    n = p->touched * p->size + MEMORY_PAGE - 1;
+    memory_give_back(p->base, n < p->all ? n : p->all);
     p->free = NULL;
     p->touched = 0;
 }

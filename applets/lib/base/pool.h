@@ -6,16 +6,16 @@
 
 #include <stddef.h>
 
-/* base, size: the table, and the bytes of a slot, at least a pointer's. free: the first free slot of those that were in use; each
+/* base, all, size: the table, which begins on a page, its bytes, and those of a slot, at least a pointer's. free: the first free slot of those that were in use; each
  * begins with a pointer to the next. touched: slots that were ever in use; in_use: those that are now. */
 struct pool {
     void *base;
-    size_t size;
+    size_t all, size;
     void *free;
     unsigned touched, in_use;
 };
 
-#define POOL(table) {table, sizeof *(table), NULL, 0, 0}
+#define POOL(table) {table, sizeof(table), sizeof *(table), NULL, 0, 0}
 
 /* A slot, with whatever was in it. There must be one: the caller counts. */
 void *pool_take(struct pool *p);

@@ -15,8 +15,8 @@
 #include "base/pool.h"
 
 /* One input more than channels may be busy: an idle channel can always be read, if only to refuse its SYN. */
-static MEMORY_BULK struct input inputs[CHANNEL_BUSY + 1];
-static MEMORY_BULK struct output outputs[CHANNEL_BUSY];
+static MEMORY_BULK _Alignas(MEMORY_PAGE) struct input inputs[CHANNEL_BUSY + 1];
+static MEMORY_BULK _Alignas(MEMORY_PAGE) struct output outputs[CHANNEL_BUSY];
 static struct pool input_pool = POOL(inputs), output_pool = POOL(outputs);
 static struct channel *busy[CHANNEL_BUSY + 1];
 static unsigned busy_count, busy_limit = CHANNEL_BUSY;

@@ -22,7 +22,7 @@ enum { DRAIN_MAX = 5000, DRAIN_AGAIN = 20 };
 /* Milliseconds that a host which has greeted gets to answer the SYN before that. */
 enum { GREETED = CONFIG_MOVE_TIMEOUT / 4 };
 
-static MEMORY_BULK struct conn conns[CHANNEL_BUSY];
+static MEMORY_BULK _Alignas(MEMORY_PAGE) struct conn conns[CHANNEL_BUSY];
 static struct pool pool = POOL(conns);
 static unsigned token_state;
 
