@@ -179,6 +179,8 @@ void loop_charge(struct loop_share *share, unsigned cost) {
 
 bool loop_is_alone(void) { return ready_count == 1; }
 
+bool loop_is_round_over(void) { return round_cost >= LOOP_ROUND; }
+
 static unsigned ready_for(int fd) {
     return (has_bit(fd, &read_ready) ? LOOP_READ : 0u) | (has_bit(fd, &write_ready) ? LOOP_WRITE : 0u);
 }
@@ -208,15 +210,15 @@ static int lightest(void) {
     return best;
 }
 
-/* Those who have used much, as far as this round goes. */
+/* Those who have used much, as far as this round goes, and one of them at least. */
 static void serve_heavy(void) {
-    round_cost = 0;
-    while (round_cost < LOOP_ROUND && (served = lightest()) >= 0) {
+    while ((served = lightest()) >= 0) {
         level = owners[served].share->used;
         call(served);
+        if (loop_is_round_over())
+            return;
     }
-    if (served < 0)
-        served = 0;
+    served = 0;
 }
 
 static void dispatch(void) {
@@ -247,6 +249,7 @@ bool loop_wait(long ms) {
     n = sys_select(top, &read_ready, &write_ready, ms);
     now = 0;
     ready_count = n;
+    round_cost = 0;
     if (n > 0)
         dispatch();
     if (n < 0)

@@ -29,12 +29,13 @@ void loop_watch(int fd, unsigned want, loop_fn *fn, void *arg);
 struct loop_share {
     unsigned long long used;
 };
-enum { LOOP_ROUND = 65536, LOOP_CREDIT = 1 << 18 };
+enum { LOOP_ROUND = 16384, LOOP_CREDIT = 1 << 18 };
 void loop_share(int fd, struct loop_share *share);
 void loop_charge(struct loop_share *share, unsigned cost);
 
-/* Whether nothing else was ready in this round. */
+/* Whether nothing else was ready in this round; whether it has cost LOOP_ROUND. */
 bool loop_is_alone(void);
+bool loop_is_round_over(void);
 
 /* Makes fd, a socket that does not block, quiet or not: select() is not asked about a quiet one until a signal (SIGIO) says that
  * something has happened to one of them. For the many that mostly wait, so that those at work do not pay for them. Before fd is

@@ -150,9 +150,9 @@ void relay_pump(struct channel *ch) {
         }
         again |= finish(ch);
     } while (again);
+    channel_tidy(ch);
     if (role->pumped)
         role->pumped(ch);
-    channel_tidy(ch);
     set_deadline(ch);
     watch(ch);
 }
@@ -271,11 +271,12 @@ static void expire(struct channel *ch, long long now) {
     relay_pump(ch);
 }
 
+/* What others may cause at will is only a part of a round; the rest of it comes in the next one, after what is ready then. */
 void relay_tick(void) {
     for (unsigned i = channel_busy(); i-- > 0;) {
         struct channel *ch = channel_busy_at(i);
 
-        if (ch->deadline && ch->deadline <= loop_now())
+        if (ch->deadline && ch->deadline <= loop_now() && !(ch->spent && loop_is_round_over()))
             expire(ch, loop_now());
     }
 }

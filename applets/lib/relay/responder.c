@@ -13,6 +13,9 @@
 #include "relay/receiver.h"
 #include "relay/retry.h"
 
+/* What a connect costs, in bytes moved. */
+enum { CONNECT_COST = 65536 };
+
 /* Milliseconds between two tries to connect to a service that cannot take it yet. */
 enum { CONNECT_AGAIN = 50 };
 
@@ -127,6 +130,7 @@ static void answer_stale(struct channel *ch, struct frame *f) {
 /* A SYN counts as junk, until its ACK has come; and as the one connect of this turn. */
 static void charge(struct channel *ch) {
     ch->spent = ch->charged = true;
+    loop_charge(&ch->guest->share, CONNECT_COST);
     guests_junk(ch->guest, CHANNEL_SYN, loop_now());
 }
 
@@ -244,8 +248,10 @@ static void came(struct channel *ch, size_t n) {
 
 /* What waits of a guest that is refused, and does not read, is dropped: others may need its place. */
 static void pumped(struct channel *ch) {
-    if (channel_is_excess(ch) || (!ch->conns && ch->end.owed_bytes && refusal(ch)))
+    if (channel_is_excess(ch) || (!ch->conns && ch->in && ch->end.owed_bytes && refusal(ch))) {
         channel_skip_input(ch);
+        channel_tidy(ch);
+    }
     if (ch->charged && ch->conns && session_is_open(&ch->conns->session))
         forgive(ch);
     channel_hush(ch);
