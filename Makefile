@@ -48,7 +48,7 @@ endif
 
 # ---- configuration ----
 
-KCONFIG = $(AWK) -f applets/config/kconfig.awk
+KCONFIG = $(AWK) -f applets/kbuild/kconfig.awk
 DOTCONFIG = $(wildcard $(KCONFIG_CONFIG))
 
 # What make clean may clear: a directory that was made for this, or was empty.
@@ -76,7 +76,7 @@ savedefconfig:
 	@echo "$(O)/defconfig: what differs from the defaults"
 
 oldconfig menuconfig nconfig:
-	@AWK='$(AWK)' applets/config/edit $@ $(O) $(KCONFIG_CONFIG)
+	@AWK='$(AWK)' applets/kbuild/edit $@ $(O) $(KCONFIG_CONFIG)
 
 # ---- the binary ----
 
@@ -86,7 +86,7 @@ $(error KCONFIG_CONFIG=$(KCONFIG_CONFIG): no such file)
 endif
 include $(O)/config.mk
 GIVEN_CC := $(if $(filter-out default undefined,$(origin CC)),$(CC))
-override CC := $(shell CROSS_COMPILE='$(CROSS_COMPILE)' applets/config/find-cc $(if $(GIVEN_CC),'$(GIVEN_CC)'))
+override CC := $(shell CROSS_COMPILE='$(CROSS_COMPILE)' applets/kbuild/find-cc $(if $(GIVEN_CC),'$(GIVEN_CC)'))
 endif
 
 SOURCES = vios.c $(APPLETS:%=applets/%.c) $(sort $(wildcard applets/lib/*/*.c))
@@ -106,7 +106,7 @@ SMALL_FLAGS = -Oz -fcf-protection=none -mgeneral-regs-only -malign-data=abi -fno
 SMALLER := $(if $(CC),$(foreach f,$(SMALL_FLAGS),$(shell $(CC) -Werror $(f) -E -x c /dev/null >/dev/null 2>&1 && echo $(f))))
 #   separate-code 3224 (4648), relro 3224 (552): musl makes no use of relro in a static program. common-page-size 0 (488), by
 #   chance of the two sizes. The layout 696 (680), and 56 KiB of memory while a proxy waits. LTO saves nothing.
-SMALL_LDFLAGS = -Wl,--gc-sections -Wl,-z,noseparate-code -Wl,-z,norelro -Wl,-z,common-page-size=16 -Wl,-T,applets/config/layout.ld
+SMALL_LDFLAGS = -Wl,--gc-sections -Wl,-z,noseparate-code -Wl,-z,norelro -Wl,-z,common-page-size=16 -Wl,-T,applets/kbuild/layout.ld
 
 VIOS_CFLAGS = -std=c11 -D_GNU_SOURCE -DVIOS_VERSION='"$(VERSION)"' -Iapplets/lib -include $(O)/config.h -g $(SMALL_CFLAGS) $(SMALLER) \
 	-ffile-prefix-map='$(CURDIR)'=. $(WARNINGS)
@@ -130,7 +130,7 @@ $(O)/obj/%.o: %.c $(O)/commands $(O)/config.h
 	$(SHOW) CC $<
 	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
 
-$(O)/vios_unstripped: $(OBJECTS) applets/config/layout.ld
+$(O)/vios_unstripped: $(OBJECTS) applets/kbuild/layout.ld
 	@linker=$$($(CC) $(CFLAGS) $(LDFLAGS) -Wl,--version 2>/dev/null); case $$linker in 'GNU ld'* | '') ;; \
 	*) printf '%s: the layout needs GNU ld: LDFLAGS=-fuse-ld=bfd\n' "$${linker%% (*}" >&2; exit 1 ;; esac
 	$(SHOW) LINK $@
@@ -162,7 +162,7 @@ uninstall:
 	rm -f $(foreach a,vios $(EVERY_APPLET),'$(DESTDIR)$(BINDIR)/$(a)' '$(DESTDIR)$(MANDIR)/man1/$(a).1') \
 		'$(DESTDIR)$(MANDIR)/man7/$(notdir $(PROTOCOL))'
 
-include applets/initramfs/initramfs.mk
+include applets/integration/integration.mk
 
 # Only what make and the tests put there.
 MADE = .vios-build obj commands config.h config.mk .config.new vios vios.new vios_unstripped defconfig kconfig cost clang ci.log cache \
@@ -205,9 +205,9 @@ fuzz:
 	FUZZ_SECONDS=$(or $(T),60) BUILD=$(O) tests/fuzz.test
 
 cost:
-	CFLAGS_SMALL='$(SMALL_CFLAGS)' FLAGS_SMALL='$(SMALL_FLAGS)' LDFLAGS_SMALL='$(SMALL_LDFLAGS)' applets/config/cost $(O)/cost
+	CFLAGS_SMALL='$(SMALL_CFLAGS)' FLAGS_SMALL='$(SMALL_FLAGS)' LDFLAGS_SMALL='$(SMALL_LDFLAGS)' applets/kbuild/cost $(O)/cost
 
 help:
-	@cat applets/config/help
+	@cat applets/kbuild/help
 
 endif

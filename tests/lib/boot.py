@@ -158,7 +158,7 @@ def install(t, *systems, bindir='/usr/bin', libdir='/usr/lib/vios'):
     (stage / bindir[1:]).mkdir(parents=True, exist_ok=True)
     shutil.copy(VIOS, stage / bindir[1:] / 'vios')
     listed = ' '.join(subprocess.run([VIOS, '--list'], stdout=subprocess.PIPE, text=True, check=True).stdout.split())
-    subprocess.run([ROOT / 'applets/initramfs/install', *systems], check=True, stdout=subprocess.DEVNULL,
+    subprocess.run([ROOT / 'applets/integration/install', *systems], check=True, stdout=subprocess.DEVNULL,
                    env={**os.environ, 'DESTDIR': str(stage), 'BINDIR': bindir, 'LIBDIR': libdir, 'APPLETS': listed})
     return stage
 

@@ -38,7 +38,7 @@ def compile_c(source):
     with open(f'{program}.lock', 'w') as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
-            cc = subprocess.run([ROOT / 'applets/config/find-cc'], stdout=subprocess.PIPE, text=True).stdout.split()
+            cc = subprocess.run([ROOT / 'applets/kbuild/find-cc'], stdout=subprocess.PIPE, text=True).stdout.split()
             subprocess.run([*cc, '-std=gnu11', '-O2', '-Wall', '-Wextra', '-static', '-o', f'{program}.new', source], check=True)
             os.replace(f'{program}.new', program)
     return program

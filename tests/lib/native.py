@@ -67,7 +67,7 @@ class Lib:
         lines = (f'# CONFIG_{k} is not set\n' if v == 'n' else f'CONFIG_{k}={v}\n' for k, v in config.items())
         (self.dir / 'config').write_text(''.join(lines))
         self.header = self.dir / 'config.h'
-        subprocess.run([os.environ.get('AWK', 'awk'), '-f', 'applets/config/kconfig.awk', '-v', 'mode=build',
+        subprocess.run([os.environ.get('AWK', 'awk'), '-f', 'applets/kbuild/kconfig.awk', '-v', 'mode=build',
                         '-v', f'header={self.header}', '-v', f'makefile={self.dir}/config.mk', 'Kconfig', self.dir / 'config'],
                        cwd=ROOT, check=True)
         self.command = [cc, '-std=c11', '-D_GNU_SOURCE', '-DVIOS_VERSION="test"', '-include', str(self.header), '-Iapplets/lib', '-Wall', '-Wextra',

@@ -8,7 +8,7 @@
 
 enum { MEMORY_PAGE = 4096 };
 
-/* A table or buffer that is large: it goes behind all small data, so that those share a few pages (config/layout.ld). */
+/* A table or buffer that is large: it goes behind all small data, so that those share a few pages (kbuild/layout.ld). */
 #define MEMORY_BULK __attribute__((section(".bss..bulk")))
 
 /* Gives the whole pages from p on back: n bytes of static buffers, which are zero from then on. */

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Included by the Makefile: vios in initramfs and under supervisors, and what distributions need. applets/initramfs/install
+# Included by the Makefile: vios in initramfs and under supervisors, and what distributions need. applets/integration/install
 # says what there is.
 
 LIBDIR = $(PREFIX)/lib/vios
@@ -8,7 +8,7 @@ SUPERVISOR = auto
 
 # Kconfig's list without the words that say whose ports these are, as udev has it.
 FOREIGN = sed -n -e '/FOREIGN_PORTS/{s/=[^ "]*//g; s/^[^"]*" *//; s/ *"$$//; s/  */|/g; p;}' $(O)/config.h
-INTEGRATE = FOREIGN_PORTS="$$($(FOREIGN))" APPLETS='$(APPLETS)' FEATURES='$(FEATURES)' DESTDIR='$(DESTDIR)' BINDIR='$(BINDIR)' LIBDIR='$(LIBDIR)' applets/initramfs/install
+INTEGRATE = FOREIGN_PORTS="$$($(FOREIGN))" APPLETS='$(APPLETS)' FEATURES='$(FEATURES)' DESTDIR='$(DESTDIR)' BINDIR='$(BINDIR)' LIBDIR='$(LIBDIR)' applets/integration/install
 
 .PHONY: install-initramfs install-service uninstall-initramfs uninstall-service dist deb
 
@@ -39,4 +39,4 @@ dist:
 	@echo $(O)/vios-$(VERSION).tar.gz
 
 deb: all
-	@APPLETS='$(APPLETS)' FEATURES='$(FEATURES)' O='$(O)' MAKE='$(MAKE)' applets/initramfs/deb $(VERSION)
+	@APPLETS='$(APPLETS)' FEATURES='$(FEATURES)' O='$(O)' MAKE='$(MAKE)' applets/integration/deb $(VERSION)
