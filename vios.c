@@ -57,7 +57,8 @@ static const struct applet *find_short(const char *name) {
 }
 
 static int unknown(const char *name) {
-    log_msg(LOG_ERROR, *name == '-' ? "unknown option %s (try vios --help)" : "%s: applet not found", name);
+    log_msg(LOG_ERROR,
+            *name == '-' ? "unknown option %s (try vios --help)" : "%s: applet not found", name);
     return UNKNOWN_APPLET;
 }
 
@@ -160,12 +161,14 @@ static int dispatch(int argc, char **argv) {
     return EXIT_FAILURE;
 }
 
-/* Nothing that is opened later must become the log's descriptor: the log would go to a guest, or to the service. */
+/* Nothing that is opened later must become the log's descriptor: the log would go to a guest, or to
+ * the service. */
 static void hold_standard_fds(void) {
     int fd;
 
     do
-        fd = sys_open("/", O_RDONLY); /* there is always one; it cannot be written to, as if it were closed */
+        fd = sys_open(
+            "/", O_RDONLY); /* there is always one; it cannot be written to, as if it were closed */
     while (fd >= 0 && fd < STDERR_FILENO);
     if (fd > STDERR_FILENO)
         close(fd);
@@ -176,7 +179,8 @@ int main(int argc, char **argv) {
     const struct applet *applet;
 
     hold_standard_fds();
-    if (*name == '-' || *name == '@') /* a login shell's name; what systemd keeps over switch-root */
+    if (*name == '-' ||
+        *name == '@') /* a login shell's name; what systemd keeps over switch-root */
         name++;
     applet = find(name);
     if (applet)

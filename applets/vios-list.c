@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vios-list: the channels of a guest, or of a host's guests, and what can be seen of them from outside. */
+/* vios-list: the channels of a guest, or of a host's guests, and what can be seen of them from
+ * outside. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "applets.h"
+#include "lib/base/filter.h"
 #include "lib/base/fmt.h"
 #include "lib/base/holder.h"
 #include "lib/base/log.h"
 #include "lib/base/out.h"
-#include "lib/diagnose/ports.h"
-#include "lib/base/filter.h"
 #include "lib/diagnose/advice.h"
+#include "lib/diagnose/ports.h"
 
 enum { USAGE = 2, NONE = 3, COLUMNS = 7, CELL = 280 };
 
@@ -56,7 +57,9 @@ static void put_process(char *cell, int pid, const char *otherwise) {
         fmt_copy(cell, CELL, otherwise);
 }
 
-static const char *truth(int tri, const char *no, const char *yes) { return tri < 0 ? "-" : tri ? yes : no; }
+static const char *truth(int tri, const char *no, const char *yes) {
+    return tri < 0 ? "-" : tri ? yes : no;
+}
 
 static void put_bytes(char *cell, int64_t bytes) {
     fmt_print(cell, CELL, bytes < 0 ? "-" : "%llu", (unsigned long long)bytes);
@@ -190,7 +193,9 @@ static void print_json(void) {
 static void tell_unlinked(void) {
     for (unsigned i = 0; i < ports_count(); i++)
         if (ports_at(i)->unlinked)
-            log_msg(LOG_WARN, "%s: no link in " CONFIG_HOST_DIRECTORY ", so vios-proxy-guest does not find it: udevadm trigger",
+            log_msg(LOG_WARN,
+                    "%s: no link in " CONFIG_HOST_DIRECTORY
+                    ", so vios-proxy-guest does not find it: udevadm trigger",
                     ports_at(i)->name);
 }
 
@@ -210,7 +215,9 @@ static int none(const char *directory, unsigned unfiltered) {
 
 int vios_list_main(int argc, char **argv) {
     int n = opt_parse(&applet, argc, argv, 1);
-    const char *directory = n && *argv[1] && strcmp(argv[1], CONFIG_HOST_DIRECTORY) ? argv[1] : NULL, *hint;
+    const char *directory =
+                   n && *argv[1] && strcmp(argv[1], CONFIG_HOST_DIRECTORY) ? argv[1] : NULL,
+               *hint;
     unsigned unfiltered;
 
     if (ports_scan(directory)) {

@@ -5,21 +5,21 @@
 #include <sys/stat.h>
 
 #include "applets.h"
+#include "lib/base/filter.h"
 #include "lib/base/fmt.h"
 #include "lib/base/log.h"
 #include "lib/base/loop.h"
 #include "lib/base/out.h"
+#include "lib/diagnose/advice.h"
 #include "lib/diagnose/ports.h"
 #include "lib/diagnose/probe.h"
-#include "lib/base/filter.h"
 #include "lib/relay/sysfs.h"
-#include "lib/diagnose/advice.h"
 
 enum { USAGE = 2, COUNT_MAX = 100000 };
 
 static bool json;
 static long count, interval = 1000, timeout = 12000;
-static int worst; /* exit status so far */
+static int worst;                 /* exit status so far */
 static bool probed, held, unread; /* nobody reads stdout any more */
 
 static void set_json(const char *unused) {
@@ -74,7 +74,8 @@ static const struct opt_applet applet = {
     false,
 };
 
-/* What is probed. path: NULL for through, where vios-proxy-guest listens, and for what cannot be probed; then missing tells why. */
+/* What is probed. path: NULL for through, where vios-proxy-guest listens, and for what cannot be
+ * probed; then missing tells why. */
 struct target {
     const char *name, *path, *missing;
     const struct net_address *through;
@@ -97,7 +98,8 @@ static void begin(const struct target *t) {
     out_json_open("handshakes", '[');
 }
 
-static void show(const struct target *t, const struct probe *p, enum probe_result r, unsigned number) {
+static void show(const struct target *t, const struct probe *p, enum probe_result r,
+                 unsigned number) {
     static const char *said; /* the last advice: it is given once */
 
     if (json) {
@@ -105,7 +107,8 @@ static void show(const struct target *t, const struct probe *p, enum probe_resul
         out_json_text("result", probe_name(r));
         out_json_text("text", p->text);
         out_json_text("next", r == PROBE_ANSWERED ? NULL : p->next);
-        out_json_number("microseconds", r > PROBE_REFUSED || !p->shake.us ? -1 : (long long)p->shake.us);
+        out_json_number("microseconds",
+                        r > PROBE_REFUSED || !p->shake.us ? -1 : (long long)p->shake.us);
         out_json_text("capabilities", r == PROBE_ANSWERED && t->path ? p->shake.payload : NULL);
         out_json_text("reason", r == PROBE_REFUSED && *p->shake.payload ? p->shake.payload : NULL);
         out_json_close('}');
@@ -168,7 +171,8 @@ static void show_statistics(const struct target *t) {
             put_times();
     } else if (count) {
         out_safe(t->name, 0);
-        out_print(": %u handshakes, %u answered, %u refused, %u failed\n", tally.done, tally.answered, tally.refused, failed);
+        out_print(": %u handshakes, %u answered, %u refused, %u failed\n", tally.done,
+                  tally.answered, tally.refused, failed);
         if (tally.answered) {
             out_safe(t->name, 0);
             put_times();
@@ -206,7 +210,8 @@ static void count_result(enum probe_result r, unsigned us) {
         worst = status;
 }
 
-/* All handshakes of one target. each: it is one of a directory's, where those that are held are only told of. */
+/* All handshakes of one target. each: it is one of a directory's, where those that are held are
+ * only told of. */
 static void series(const struct target *t, bool each) {
     struct probe p = {.shake = {.fd = -1}};
     unsigned n = count && !t->missing ? (unsigned)count : 1;
@@ -239,7 +244,9 @@ static void series(const struct target *t, bool each) {
 
 /* ---- what to probe ---- */
 
-static void fail(const char *name, const char *text) { series(&(struct target){name, NULL, text, NULL}, false); }
+static void fail(const char *name, const char *text) {
+    series(&(struct target){name, NULL, text, NULL}, false);
+}
 
 static void say(const char *reason) { log_msg(LOG_ERROR, "no channel: %s", reason); }
 
@@ -255,7 +262,9 @@ static void probe_port(const struct port *port, bool each) {
     series(&t, each);
 }
 
-static bool wanted(const struct port *p) { return filter_is_given() ? filter_matches(p->name) : !*p->agent; }
+static bool wanted(const struct port *p) {
+    return filter_is_given() ? filter_matches(p->name) : !*p->agent;
+}
 
 static void probe_directory(const char *directory) {
     unsigned all;
@@ -275,7 +284,9 @@ static void probe_directory(const char *directory) {
         return;
     worst = probe_status(PROBE_NO_CHANNEL);
     if (all)
-        say(filter_is_given() ? "no name matches -n" : "there are only ports of other agents: -n NAME probes such a one anyway");
+        say(filter_is_given()
+                ? "no name matches -n"
+                : "there are only ports of other agents: -n NAME probes such a one anyway");
     else if (ports_hidden())
         say("no permission to see all that there is");
     else
@@ -311,9 +322,11 @@ static void read_tcp(struct net_address *a, const char *text) {
     long port = fmt_number(colon ? colon + 1 : text, 1, 65535);
     char address[64];
 
-    fmt_print(address, sizeof address, "%.*s", colon ? (int)(colon - text) : 64, colon ? text : "127.0.0.1");
+    fmt_print(address, sizeof address, "%.*s", colon ? (int)(colon - text) : 64,
+              colon ? text : "127.0.0.1");
     /* without brackets it may be that a port was not given */
-    if (port < 0 || (*address != '[' && *fmt_find(address, ':')) || net_literal(a, address, (unsigned)port))
+    if (port < 0 || (*address != '[' && *fmt_find(address, ':')) ||
+        net_literal(a, address, (unsigned)port))
         opt_bad(&applet, "not PORT, ADDR:PORT or [V6]:PORT, with ports in range 1..65535: ", text);
 }
 

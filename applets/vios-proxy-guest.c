@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vios-proxy-guest: a service of the host on a local port of the guest, through virtio-serial ports. */
+/* vios-proxy-guest: a service of the host on a local port of the guest, through virtio-serial
+ * ports. */
 #include "applets.h"
 #include "lib/base/filter.h"
 #include "lib/relay/clients.h"
@@ -18,9 +19,7 @@ enum { reject = false };
 #if CONFIG_FEATURE_WAIT
 static long seconds;
 
-static void set_wait(const char *value) {
-    seconds = opt_number('w', value, 0, 86400);
-}
+static void set_wait(const char *value) { seconds = opt_number('w', value, 0, 86400); }
 #else
 enum { seconds = 0 };
 #endif

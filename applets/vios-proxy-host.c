@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vios-proxy-host: connects the virtio-serial channels of many guests, none of them trusted, to a service of the host. */
+/* vios-proxy-host: connects the virtio-serial channels of many guests, none of them trusted, to a
+ * service of the host. */
 #include "applets.h"
 #include "lib/base/filter.h"
 #include "lib/relay/host.h"

@@ -1,13 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* guests: what tests/bench/isolation measures with: guests of a host proxy that speak the protocol on QEMU's sockets themselves.
+/* clang-format off */
+/* guests: what tests/bench/isolation measures with: guests of a host proxy that speak the protocol
+ * on QEMU's sockets themselves.
  *
- *   guests serve                          a service; prints `port N`. A connection that begins with a byte alone gets its bytes
- *                                         back, from a process of its own; others are read, and nothing is answered
- *   guests honest SOCKET                  one connection; for each line `MS` of stdin prints `median N`, the us of an echo of one
+ *   guests serve                          a service; prints `port N`. A connection that begins
+ *                                         with a byte alone gets its bytes
+ *                                         back, from a process of its own; others are read, and
+ *                                         nothing is answered
+ *   guests honest SOCKET                  one connection; for each line `MS` of stdin prints
+ *                                         `median N`, the us of an echo of one
  *                                         byte, measured for MS milliseconds, at least three times
- *   guests flood KIND COUNT SOCKET...     COUNT guests, a process each, which share the sockets and write without end; prints
- *                                         `flooding`. KIND: junk (V), stale (DATA, each of another token), syns, syn-reset,
- *                                         capabilities (SYNs with 65535 bytes), bulk (DATA on established connections) */
+ *   guests flood KIND COUNT SOCKET...     COUNT guests, a process each, which share the sockets
+ *                                         and write without end; prints
+ *                                         `flooding`. KIND: junk (V), stale (DATA, each of another
+ *                                         token), syns, syn-reset,
+ *                                         capabilities (SYNs with 65535 bytes), bulk (DATA on
+ *                                         established connections) */
+/* clang-format on */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -86,7 +95,8 @@ static void serve(void) {
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     fd_set all, ready, seen;
 
-    if (bind(listener, (void *)&in, sizeof in) || listen(listener, 1024) || getsockname(listener, (void *)&in, &size))
+    if (bind(listener, (void *)&in, sizeof in) || listen(listener, 1024) ||
+        getsockname(listener, (void *)&in, &size))
         die("listen");
     printf("port %d\n", ntohs(in.sin_port));
     fflush(stdout);
@@ -106,7 +116,8 @@ static void serve(void) {
                     FD_SET(fd, &seen);
                 }
             }
-        for (int fd; FD_ISSET(listener, &ready) && (fd = accept4(listener, 0, 0, SOCK_NONBLOCK)) >= 0;) {
+        for (int fd;
+             FD_ISSET(listener, &ready) && (fd = accept4(listener, 0, 0, SOCK_NONBLOCK)) >= 0;) {
             FD_SET(fd, &all);
             FD_CLR(fd, &seen);
         }
@@ -198,7 +209,8 @@ struct flood {
 
 /* Fills span with what is written again and again; its size. */
 static size_t make_unit(const char *kind) {
-    static const unsigned char stale[] = "VS1D00cdwxyz\0\0", syn_reset[] = "VS1Aabcd????\0\0VS1Habcd????\0";
+    static const unsigned char stale[] = "VS1D00cdwxyz\0\0",
+                               syn_reset[] = "VS1Aabcd????\0\0VS1Habcd????\0";
     size_t unit = !strcmp(kind, "syn-reset") ? sizeof syn_reset : HEADER;
     size_t size = SPAN / unit * unit;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* hunt: what bytes without a connection cost the receiver of the host's proxy, in ns a byte. Made of the objects of the binary;
- * reads of 4096 bytes, as an idle channel has. `make bench` runs it. */
+/* hunt: what bytes without a connection cost the receiver of the host's proxy, in ns a byte. Made
+ * of the objects of the binary; reads of 4096 bytes, as an idle channel has. `make bench` runs it.
+ */
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,7 +16,8 @@ enum { READ = 4096, SPAN = 64 * READ, PASSES = 20, ROUNDS = 5 };
 
 static unsigned char data[SPAN];
 
-/* unit: repeated (NULL: random bytes). numbered: where a counter stands in it, so that no two tokens are the same; 0: nowhere. */
+/* unit: repeated (NULL: random bytes). numbered: where a counter stands in it, so that no two
+ * tokens are the same; 0: nowhere. */
 static const struct pattern {
     const char *name, *unit;
     unsigned size, numbered;
@@ -95,7 +97,8 @@ int main(void) {
     ch->end.fd = open("/dev/null", O_WRONLY);
     ch->end.attached = true;
     puts("ns a byte without a connection, in LISTEN");
-    for (const struct pattern *p = patterns; p < patterns + sizeof patterns / sizeof *patterns; p++) {
+    for (const struct pattern *p = patterns; p < patterns + sizeof patterns / sizeof *patterns;
+         p++) {
         long long hundredths;
 
         fill(p);

@@ -1,27 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* load: what the bench moves, and what it measures with, on hosts and in guests. tests/bench/run starts it.
+/* clang-format off */
+/* load: what the bench moves, and what it measures with, on hosts and in guests. tests/bench/run
+ * starts it.
  *
  * Services and what lies between them and a client:
  *   load serve PORT                  a service (0: any port); prints `port N`
  *   load attach SOCKET               the same on the host's end of a bare port: QEMU's socket
- *   load copy-guest PORT DEVICE      an unframed proxy: 64 KiB buffers, and it drains the port before it writes; one client at a time
+ *   load copy-guest PORT DEVICE      an unframed proxy: 64 KiB buffers, and it drains the port
+ *                                    before it writes; one client at a time
  *   load copy-host SOCKET PORT       its other end
- *   load relay SOCKET SOCKET...      instead of QEMU: moves bytes between each pair of sockets on which it listens
- *   load idle SOCKET...              guests that do nothing: listens on each, lets one in, prints `ready`
- *   load flood SOCKET KIND           a hostile guest: lets a host in, prints `flooding`, and writes junk, filler, resets or syns without end
+ *   load relay SOCKET SOCKET...      instead of QEMU: moves bytes between each pair of sockets on
+ *                                    which it listens
+ *   load idle SOCKET...              guests that do nothing: listens on each, lets one in, prints
+ *                                    `ready`
+ *   load flood SOCKET KIND           a hostile guest: lets a host in, prints `flooding`, and
+ *                                    writes junk, filler, resets or syns without end
  *
  * Clients; TARGET is a port on 127.0.0.1 or a device:
- *   load move TARGET UP DOWN [N]     bytes each way at once, over N connections at once; prints MB/s, both ways added up
+ *   load move TARGET UP DOWN [N]     bytes each way at once, over N connections at once; prints
+ *                                    MB/s, both ways added up
  *   load echo TARGET SIZE ROUNDS     prints the median, the 99th percentile and the longest in us
- *   load visit TARGET COUNT [N]      N clients at once make COUNT connections each, with one byte each way; prints the median and the
- *                                    99th percentile of connect and first byte in us, and connections/s
- *   load hold TARGET COUNT BYTES     opens COUNT connections, moves BYTES each way on each, prints `held`, waits to be killed
+ *   load visit TARGET COUNT [N]      N clients at once make COUNT connections each, with one byte
+ *                                    each way; prints the median and the
+ *                                    99th percentile of connect and first byte in us, and
+ *                                    connections/s
+ *   load hold TARGET COUNT BYTES     opens COUNT connections, moves BYTES each way on each, prints
+ *                                    `held`, waits to be killed
  *
  * Others:
- *   load start ROUNDS COMMAND...     median us from fork to COMMAND's newline on descriptor 3; then kills it
- *   load count PID COMMAND...        runs COMMAND, prints the system calls of PID meanwhile, and those of the most common kinds
+ *   load start ROUNDS COMMAND...     median us from fork to COMMAND's newline on descriptor 3;
+ *                                    then kills it
+ *   load count PID COMMAND...        runs COMMAND, prints the system calls of PID meanwhile, and
+ *                                    those of the most common kinds
  *
  * A client asks for each piece of work with a struct request. */
+/* clang-format on */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -44,7 +57,8 @@
 
 enum { SPAN = 65536, WORKERS = 40, PAIRS = 16 };
 
-/* rounds: echo so many messages of this size. Otherwise the client sends up and the service down bytes, and then, if up, one byte. */
+/* rounds: echo so many messages of this size. Otherwise the client sends up and the service down
+ * bytes, and then, if up, one byte. */
 struct request {
     uint64_t up, down;
     uint32_t rounds, size;
@@ -66,7 +80,9 @@ static double now(void) {
 /* ---- descriptors ---- */
 
 static int tcp_address(const char *port, struct sockaddr_in *in) {
-    *in = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    *in = (struct sockaddr_in){.sin_family = AF_INET,
+                               .sin_port = htons((uint16_t)atoi(port)),
+                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     return socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 }
 
@@ -100,7 +116,8 @@ static int unix_socket(const char *path, int listening) {
     struct sockaddr_un un = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     strncpy(un.sun_path, path, sizeof un.sun_path - 1);
-    if (listening ? bind(fd, (void *)&un, sizeof un) || listen(fd, 1) : connect(fd, (void *)&un, sizeof un))
+    if (listening ? bind(fd, (void *)&un, sizeof un) || listen(fd, 1)
+                  : connect(fd, (void *)&un, sizeof un))
         die(path);
     return fd;
 }
@@ -167,7 +184,8 @@ static int both_ways(int fd, uint64_t out, uint64_t in) {
             FD_SET(fd, &r);
         if (out)
             FD_SET(fd, &w);
-        if (select(fd + 1, &r, &w, 0, 0) < 0 || (FD_ISSET(fd, &r) && some(fd, &in, 0)) || (FD_ISSET(fd, &w) && some(fd, &out, 1)))
+        if (select(fd + 1, &r, &w, 0, 0) < 0 || (FD_ISSET(fd, &r) && some(fd, &in, 0)) ||
+            (FD_ISSET(fd, &w) && some(fd, &out, 1)))
             return -1;
     }
     set_blocking(fd, 1);
@@ -331,7 +349,10 @@ static int idle(char **paths) {
 
 static int flood(const char *path, const char *kind) {
     static const char reset[] = "VS1HabcdABCD\0\0", syn[] = "VS1Aabcd????\0\0";
-    const char *unit = !strcmp(kind, "resets") ? reset : !strcmp(kind, "syns") ? syn : !strcmp(kind, "filler") ? "VVVVVVVVVVVVVV" : "VS1D VVS1junk.";
+    const char *unit = !strcmp(kind, "resets")   ? reset
+                       : !strcmp(kind, "syns")   ? syn
+                       : !strcmp(kind, "filler") ? "VVVVVVVVVVVVVV"
+                                                 : "VS1D VVS1junk.";
     int fd = accept(unix_socket(path, 1), 0, 0);
     for (size_t i = 0; i < SPAN; i++)
         data[i] = (unsigned char)unit[i % 14];
@@ -390,7 +411,8 @@ static int *fds;
 
 static void ask(int fd) {
     char c;
-    if (put(fd, &wish, sizeof wish) || transfer(fd, wish.up, wish.down) || (wish.up && get(fd, &c, 1)))
+    if (put(fd, &wish, sizeof wish) || transfer(fd, wish.up, wish.down) ||
+        (wish.up && get(fd, &c, 1)))
         die("move");
 }
 
@@ -543,8 +565,9 @@ static int count_event(const char *event, pid_t pid) {
 }
 
 static int count(pid_t pid, char **argv) {
-    static const char *const events[] = {"raw_syscalls/sys_enter",    "syscalls/sys_enter_read",   "syscalls/sys_enter_write",
-                                         "syscalls/sys_enter_select", "syscalls/sys_enter_pselect6", "syscalls/sys_enter_recvfrom"};
+    static const char *const events[] = {
+        "raw_syscalls/sys_enter",    "syscalls/sys_enter_read",     "syscalls/sys_enter_write",
+        "syscalls/sys_enter_select", "syscalls/sys_enter_pselect6", "syscalls/sys_enter_recvfrom"};
     enum { EVENTS = sizeof events / sizeof *events };
     int counters[EVENTS], bad;
     for (int i = 0; i < EVENTS; i++)

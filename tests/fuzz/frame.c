@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The decoder: whatever the bytes and however they are cut, the events are the same; and again the same from a decoder that has been
- * used and is at a frame boundary (left-over state shows).
+/* The decoder: whatever the bytes and however they are cut, the events are the same; and again the
+ * same from a decoder that has been used and is at a frame boundary (left-over state shows).
  *
  * For longer: make fuzz T=seconds */
 #include <stdint.h>
@@ -11,7 +11,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* The first byte: whether to begin with a hunt; the second: the seed of the pieces' sizes. */
-static void listen_to(struct events *e, struct frame_decoder *d, const uint8_t *data, size_t size, unsigned seed) {
+static void listen_to(struct events *e, struct frame_decoder *d, const uint8_t *data, size_t size,
+                      unsigned seed) {
     bool hunting = data[0] & 1;
 
     e->n = 0;

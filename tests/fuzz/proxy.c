@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A whole proxy, but for its directory watch, and a peer that is hostile: the input says what comes over two channels, what the TCP sides
- * do and when ports go and come, in the simulation of tests/unit/sim.h. With -DROLE_GUEST it is the guest's proxy. Whatever comes: what
- * the proxy writes is frames and (guest) filler; it does not spin; in the end nothing is open but its channels. Each input is run twice,
- * one after the other in the same process: what the first run leaves behind must not show in the second.
+/* A whole proxy, but for its directory watch, and a peer that is hostile: the input says what comes
+ * over two channels, what the TCP sides do and when ports go and come, in the simulation of
+ * tests/unit/sim.h. With -DROLE_GUEST it is the guest's proxy. Whatever comes: what the proxy
+ * writes is frames and (guest) filler; it does not spin; in the end nothing is open but its
+ * channels. Each input is run twice, one after the other in the same process: what the first run
+ * leaves behind must not show in the second.
  *
  * For longer: make fuzz T=seconds */
 #include <errno.h>
@@ -15,12 +17,12 @@
 #include <unistd.h>
 
 #include "../../applets/lib/base/file.h"
+#include "../../applets/lib/base/loop.h"
+#include "../../applets/lib/base/sys.h"
 #include "../../applets/lib/relay/channels.h"
 #include "../../applets/lib/relay/clients.h"
 #include "../../applets/lib/relay/host.h"
-#include "../../applets/lib/base/loop.h"
 #include "../../applets/lib/relay/relay.h"
-#include "../../applets/lib/base/sys.h"
 #include "../unit/fakes.h"
 #include "../unit/sim.h"
 
@@ -34,7 +36,8 @@ enum { CHANNELS = 2, APPS = 300, HEAD = 14, OPS_MAX = 400 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* head, have, left: of the stream that the proxy writes. loose: since the proxy does not know yet that this is a new stream. */
+/* head, have, left: of the stream that the proxy writes. loose: since the proxy does not know yet
+ * that this is a new stream. */
 static struct far {
     struct sim_file *f;
     bool there;
@@ -53,7 +56,9 @@ static unsigned long long sum; /* of all that was written */
 
 /* ---- names ---- */
 
-static const char *name_of(unsigned i) { return IS_GUEST ? i ? "port1" : "port0" : i ? "g/port1" : "g/port0"; }
+static const char *name_of(unsigned i) {
+    return IS_GUEST ? i ? "port1" : "port0" : i ? "g/port1" : "g/port0";
+}
 static unsigned index_of(const char *name) { return name[strlen(name) - 1] == '1'; }
 
 static void on_news(void *arg, unsigned ready) {
@@ -161,7 +166,8 @@ static int connect_to(struct sim_file *f, const char *path) {
     static const int reasons[] = {0, 0, EINPROGRESS, ECONNREFUSED};
     int reason = reasons[sim_random(4)];
 
-    if (path && (!fars[index_of(path)].there || (fars[index_of(path)].f && fars[index_of(path)].f->fd >= 0)))
+    if (path && (!fars[index_of(path)].there ||
+                 (fars[index_of(path)].f && fars[index_of(path)].f->fd >= 0)))
         return EAGAIN;
     if (!path && (reason == ECONNREFUSED || app_count == APPS))
         return ECONNREFUSED;
@@ -185,7 +191,8 @@ static struct sim_file *accept_client(void) { return apps[taken++]; }
 static unsigned byte(void) { return input_at < input_size ? input[input_at++] : 0; }
 
 static void put(struct far *c, const void *p, unsigned n) {
-    if (!c->f || c->f->fd < 0 || (c->f->kind == SIM_PORT && (!c->f->attached || c->f->chunk_count == SIM_CHUNKS)))
+    if (!c->f || c->f->fd < 0 ||
+        (c->f->kind == SIM_PORT && (!c->f->attached || c->f->chunk_count == SIM_CHUNKS)))
         return;
     n = sim_put(&c->f->in, p, n);
     if (n && c->f->kind == SIM_PORT)
@@ -351,7 +358,8 @@ static void stops(void) {
     longjmp(end, 1);
 }
 
-static const struct sim_world world = {act, next, open_port, connect_to, accept_client, has_client, sleeps, stops};
+static const struct sim_world world = {act,           next,       open_port, connect_to,
+                                       accept_client, has_client, sleeps,    stops};
 
 /* Closes all channels of a run: the names are gone, so nothing is left in the tables. */
 static void clean_up(void) {
@@ -384,7 +392,9 @@ static void run(const uint8_t *data, size_t size) {
     memset(fars, 0, sizeof fars);
     for (unsigned i = 0; i < CHANNELS; i++)
         fars[i].there = true;
-    sim_faults = (struct sim_faults){.shorts = data[0] & 3 ? 300 : 0, .eintr = data[0] & 4 ? 50 : 0, .zero = data[0] & 8 ? 50 : 0};
+    sim_faults = (struct sim_faults){.shorts = data[0] & 3 ? 300 : 0,
+                                     .eintr = data[0] & 4 ? 50 : 0,
+                                     .zero = data[0] & 8 ? 50 : 0};
     sim_start(&world, data[0]);
     net_literal(proxy.service, "127.0.0.1", 5672);
     log_level_set("FATAL");

@@ -12,8 +12,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const struct frame_tokens tokens[] = {
-    {"gues", "host"}, {"gues", "????"}, {"xxxx", "host"}, {"RRRR", "RRRR"}, {"gues", "yyyy"}, {"INIT", "INIT"}};
+static const struct frame_tokens tokens[] = {{"gues", "host"}, {"gues", "????"}, {"xxxx", "host"},
+                                             {"RRRR", "RRRR"}, {"gues", "yyyy"}, {"INIT", "INIT"}};
 
 /* Three bytes an event: what, whose, how long. Returns a sum of all actions and states. */
 static unsigned long run(const uint8_t *data, size_t size) {
@@ -29,7 +29,8 @@ static unsigned long run(const uint8_t *data, size_t size) {
         else if (data[at] == '+' && l.state == SESSION_CONNECTING)
             actions = session_connected(&l, (const unsigned char *)"host");
         else
-            actions = sessioncheck_step(&l, data[at] < ' ' ? NULL : &f, (enum session_event)(data[at] % (SESSION_STOP + 1)));
+            actions = sessioncheck_step(&l, data[at] < ' ' ? NULL : &f,
+                                        (enum session_event)(data[at] % (SESSION_STOP + 1)));
         sessioncheck_state(&l);
         sum = sum * 31 + actions + l.state;
         if (l.state == SESSION_OVER)

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* clang-format off */
 /* The test guest's process 1: runs commands for tests/lib/guest.py over a serial line (argv[1]).
  *
  *   to the guest     run ID LENGTH\n  and LENGTH bytes of shell command;   kill ID SIGNAL\n
- *   from the guest   ready 0 0\n;  out ID LENGTH\n  and LENGTH bytes that the command wrote;  end ID STATUS\n
+ *   from the guest   ready 0 0\n;  out ID LENGTH\n  and LENGTH bytes that the command wrote;  end
+ *                    ID STATUS\n
  *
  * A command ends when its shell has; what processes that it left behind write later is not told.
  * STATUS is the exit status, or 256 + the signal that killed it. */
+/* clang-format on */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -131,13 +134,12 @@ static void reap(void) {
                 if (job->out >= 0)
                     close(job->out);
                 job->pid = 0;
-                tell("end", job->id, WIFEXITED(status) ? WEXITSTATUS(status) : 256 + WTERMSIG(status));
+                tell("end", job->id,
+                     WIFEXITED(status) ? WEXITSTATUS(status) : 256 + WTERMSIG(status));
             }
 }
 
-static void on_child(int sig) {
-    (void)sig;
-}
+static void on_child(int sig) { (void)sig; }
 
 int main(int argc, char **argv) {
     struct termios raw;

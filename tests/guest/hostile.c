@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* clang-format off */
 /* hostile: a guest's program that means harm to vios-proxy-host.
  *
  *   hostile SEED ROUNDS PORT...
  *
- * On each port (a device, opened anew now and then) a process of its own does so many rounds (0: endless) of what a seed chooses:
- * junk, `V` without end, storms of SYNs and of RESETs, every ctrl byte, wrong versions and tokens, DATA of length 0, frames that are
- * cut off, connections that do not read. Many rounds come after a handshake. Prints `seed N` and, for each port, `port PATH rounds=N
+ * On each port (a device, opened anew now and then) a process of its own does so many rounds (0:
+ * endless) of what a seed chooses:
+ * junk, `V` without end, storms of SYNs and of RESETs, every ctrl byte, wrong versions and tokens,
+ * DATA of length 0, frames that are
+ * cut off, connections that do not read. Many rounds come after a handshake. Prints `seed N` and,
+ * for each port, `port PATH rounds=N
  * handshakes=N sent=N received=N`. Exit status 0 unless a port cannot be opened. */
+/* clang-format on */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -224,8 +229,9 @@ static void never_finished(void) {
 }
 
 static void harm(void) {
-    static void (*const kinds[])(void) = {junk,         endless_v,  syns, resets, every_ctrl,    wrong_versions,
-                                          wrong_tokens, empty_data, cut,  flood,  never_finished};
+    static void (*const kinds[])(void) = {junk,       endless_v,      syns,          resets,
+                                          every_ctrl, wrong_versions, wrong_tokens,  empty_data,
+                                          cut,        flood,          never_finished};
     if (dice(3))
         shake();
     deaf = dice(4) == 0;
@@ -241,8 +247,8 @@ static int attack(uint64_t seed, unsigned long rounds) {
     open_port();
     for (; !rounds || done < rounds; done++)
         harm();
-    printf("port %s rounds=%lu handshakes=%" PRIu64 " sent=%" PRIu64 " received=%" PRIu64 "\n", path, done, handshakes, sent,
-           received);
+    printf("port %s rounds=%lu handshakes=%" PRIu64 " sent=%" PRIu64 " received=%" PRIu64 "\n",
+           path, done, handshakes, sent, received);
     return 0;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* /init of an appliance: loads /modules/0.ko and so on, starts vios, sends bytes to the host and gets them back, ends. */
+/* /init of an appliance: loads /modules/0.ko and so on, starts vios, sends bytes to the host and
+ * gets them back, ends. */
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -20,7 +21,8 @@ static size_t ask(void) {
     size_t all = 0;
     ssize_t n;
 
-    if (!connect(s, (struct sockaddr *)&service, sizeof service) && write(s, sent, sizeof sent) > 0 && !shutdown(s, SHUT_WR))
+    if (!connect(s, (struct sockaddr *)&service, sizeof service) &&
+        write(s, sent, sizeof sent) > 0 && !shutdown(s, SHUT_WR))
         while ((n = read(s, back + all, sizeof back - all)) > 0)
             all += (size_t)n;
     close(s);
@@ -46,7 +48,8 @@ int main(void) {
         usleep(20000); /* between two looks for a channel */
     kill(pid, SIGTERM);
     waitpid(pid, &status, 0);
-    printf("APPLIANCE: %zu bytes came back, %s, vios ended with %d\n", n, memcmp(sent, back, sizeof sent) ? "wrong" : "right", status);
+    printf("APPLIANCE: %zu bytes came back, %s, vios ended with %d\n", n,
+           memcmp(sent, back, sizeof sent) ? "wrong" : "right", status);
     fflush(stdout);
     reboot(RB_POWER_OFF);
 }

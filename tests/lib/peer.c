@@ -1,30 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* clang-format off */
 /* peer: a client or a service that sends and checks streams of bytes, on hosts and in guests.
  *
- *   peer serve ADDRESS [OPTION]...       prints `port N` once it listens; a child process for each connection
+ *   peer serve ADDRESS [OPTION]...       prints `port N` once it listens; a child process for each
+ *                                        connection
  *   peer connect ADDRESS [OPTION]...
  *
- * ADDRESS is a port on 127.0.0.1 (0: any that is free) or, with a slash in it, a unix socket's path.
+ * ADDRESS is a port on 127.0.0.1 (0: any that is free) or, with a slash in it, a unix socket's
+ * path.
  *
  *   -s N      send N bytes (default 0), or with -s echo all that is received
  *   -r N      receive N bytes (default 0)
- *   -o both | ask | answer      send and receive at once (default); first send all; first receive all
+ *   -o both | ask | answer      send and receive at once (default); first send all; first receive
+ *                               all
  *   -e close  then close                              (default)
  *   -e half   after sending shut down that direction, read to the end, close
  *   -e wait   read to the end, close
  *   -e hold   then print the result, and neither read nor write until killed
  *   -e reset  then close with a RST
  *   -S SEED   of what is sent (default 1); a service adds the number of its connections so far
- *   -n N      serve N connections, then end (default: any number); make N connections one after another
+ *   -n N      serve N connections, then end (default: any number); make N connections one after
+ *             another
  *   -t N      end after N seconds
  *
- * A stream starts with its seed in 8 bytes, so that the receiver can check whatever comes, and say whose it was. For each
+ * A stream starts with its seed in 8 bytes, so that the receiver can check whatever comes, and say
+ * whose it was. For each
  * connection a line on stdout:
  *
  *   result sent=N received=N seed=N mismatch=OFFSET end=KIND errno=N ms=N
  *
- * mismatch is -1 when all bytes were right; end says how the other side ended: eof, reset, error, or open if it had not;
- * errno is that of the failed call; ms goes from before connect() or after accept() to the end. `rate N in N ms` follows -n. */
+ * mismatch is -1 when all bytes were right; end says how the other side ended: eof, reset, error,
+ * or open if it had not;
+ * errno is that of the failed call; ms goes from before connect() or after accept() to the end.
+ * `rate N in N ms` follows -n. */
+/* clang-format on */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -129,9 +138,7 @@ static int all_sent(const struct talk *t) {
     return plan.echo ? t->end && !t->held : t->sent >= plan.send;
 }
 
-static int all_received(const struct talk *t) {
-    return t->received >= plan.receive && !plan.echo;
-}
+static int all_received(const struct talk *t) { return t->received >= plan.receive && !plan.echo; }
 
 static int wants_write(const struct talk *t) {
     if (plan.order == ANSWER && !all_received(t))
@@ -164,7 +171,9 @@ static void take(struct talk *t) {
 static void give(struct talk *t) {
     static unsigned char made[SPAN];
     const unsigned char *from = plan.echo ? t->data : made;
-    size_t size = plan.echo ? t->held : plan.send - t->sent < SPAN ? (size_t)(plan.send - t->sent) : SPAN;
+    size_t size = plan.echo                    ? t->held
+                  : plan.send - t->sent < SPAN ? (size_t)(plan.send - t->sent)
+                                               : SPAN;
     if (!plan.echo)
         fill(made, size, t->seed, t->sent);
     ssize_t n = send(t->fd, from, size, MSG_NOSIGNAL);
@@ -206,8 +215,10 @@ static void converse(struct talk *t) {
 }
 
 static void report(const struct talk *t) {
-    printf("result sent=%" PRIu64 " received=%" PRIu64 " seed=%" PRIu64 " mismatch=%" PRId64 " end=%s errno=%d ms=%.1f\n", t->sent,
-           t->received, t->other, t->mismatch, t->end ? t->end : "open", t->error, now() - t->start);
+    printf("result sent=%" PRIu64 " received=%" PRIu64 " seed=%" PRIu64 " mismatch=%" PRId64
+           " end=%s errno=%d ms=%.1f\n",
+           t->sent, t->received, t->other, t->mismatch, t->end ? t->end : "open", t->error,
+           now() - t->start);
     fflush(stdout);
 }
 
@@ -267,7 +278,8 @@ static int serve(const char *where) {
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     if (at.ss_family == AF_UNIX)
         unlink(where);
-    if (bind(listener, (void *)&at, size) || listen(listener, 128) || getsockname(listener, (void *)&at, &size))
+    if (bind(listener, (void *)&at, size) || listen(listener, 128) ||
+        getsockname(listener, (void *)&at, &size))
         die(where);
     printf("port %d\n", at.ss_family == AF_INET ? ntohs(((struct sockaddr_in *)&at)->sin_port) : 0);
     fflush(stdout);

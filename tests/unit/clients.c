@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "../../applets/lib/relay/channels.h"
 #include "../../applets/lib/relay/clients.h"
+#include "../../applets/lib/relay/channels.h"
 
 #include "fakes.h"
 #include "unit.h"
@@ -8,9 +8,9 @@
 static void fake_start(bool guests, names_fn *fn) { (void)guests, (void)fn; }
 static void fake_again(const char *name) { (void)name; }
 
-/* The table of channels: one letter each for what it is, and the turn of its last connection. Upper case: silent last time.
- * f free, b busy, d detached, c closed, g gone, - an empty slot. l, m, n: lingers, m has been
- * quiet longest, then l; k: lingers, with bytes for its client. */
+/* The table of channels: one letter each for what it is, and the turn of its last connection. Upper
+ * case: silent last time. f free, b busy, d detached, c closed, g gone, - an empty slot. l, m, n:
+ * lingers, m has been quiet longest, then l; k: lingers, with bytes for its client. */
 static struct conn busy = {.session = {.state = SESSION_ESTABLISHED}};
 static struct input stuck = {.head = 7, .tail = 8};
 static struct conn lingering[] = {
@@ -35,7 +35,9 @@ static void fill(const char *kinds, const unsigned *used) {
         ch->end.attached = kind != 'd' && kind != 'c';
         ch->silent = kinds[i] < 'a' && kinds[i] != '-';
         ch->gone = kind == 'g';
-        ch->conns = kind == 'b' ? &busy : kind >= 'k' && kind <= 'n' ? &lingering[kind - 'k'] : NULL;
+        ch->conns = kind == 'b'                  ? &busy
+                    : kind >= 'k' && kind <= 'n' ? &lingering[kind - 'k']
+                                                 : NULL;
         if (ch->conns)
             ch->conns->channel = ch;
         ch->in = kind == 'k' ? &stuck : NULL;
@@ -52,30 +54,14 @@ static void choice(void) {
         unsigned used[6];
         int chosen, lively; /* -1: busy, -2: no host */
     } rows[] = {
-        {"", {0}, -2, -2},
-        {"f", {0}, 0, 0},
-        {"F", {0}, 0, -1},
-        {"b", {0}, -1, -1},
-        {"d", {0}, -2, -2},
-        {"c", {0}, -2, -2},
-        {"dc", {0}, -2, -2},
-        {"db", {0}, -1, -1},
-        {"g", {0}, -1, -1},
-        {"fff", {5, 3, 4}, 1, 1},
-        {"fff", {3, 3, 3}, 0, 0},
-        {"Fff", {1, 9, 8}, 2, 2},
-        {"FF", {7, 6}, 1, -1},
-        {"bff", {1, 5, 9}, 1, 1},
-        {"bFd", {1, 5, 2}, 1, -1},
-        {"-bf", {0, 1, 2}, 2, 2},
-        {"l", {0}, 0, 0},
-        {"blmnd", {0, 1, 2, 3, 4}, 2, 2},
-        {"nkl", {1, 2, 3}, 2, 2},
-        {"kb", {1, 2}, -1, -1},
-        {"lmf", {1, 2, 9}, 2, 2},
-        {"f-f", {2, 0, 1}, 2, 2},
-        {"gf", {1, 2}, 1, 1},
-        {"fdcbGf", {9, 1, 1, 1, 1, 8}, 5, 5},
+        {"", {0}, -2, -2},        {"f", {0}, 0, 0},         {"F", {0}, 0, -1},
+        {"b", {0}, -1, -1},       {"d", {0}, -2, -2},       {"c", {0}, -2, -2},
+        {"dc", {0}, -2, -2},      {"db", {0}, -1, -1},      {"g", {0}, -1, -1},
+        {"fff", {5, 3, 4}, 1, 1}, {"fff", {3, 3, 3}, 0, 0}, {"Fff", {1, 9, 8}, 2, 2},
+        {"FF", {7, 6}, 1, -1},    {"bff", {1, 5, 9}, 1, 1}, {"bFd", {1, 5, 2}, 1, -1},
+        {"-bf", {0, 1, 2}, 2, 2}, {"l", {0}, 0, 0},         {"blmnd", {0, 1, 2, 3, 4}, 2, 2},
+        {"nkl", {1, 2, 3}, 2, 2}, {"kb", {1, 2}, -1, -1},   {"lmf", {1, 2, 9}, 2, 2},
+        {"f-f", {2, 0, 1}, 2, 2}, {"gf", {1, 2}, 1, 1},     {"fdcbGf", {9, 1, 1, 1, 1, 8}, 5, 5},
     };
 
     for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++)

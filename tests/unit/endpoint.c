@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "../../applets/lib/relay/opener.h"
 
-#include "sim.h"
 #include "fakes.h"
+#include "sim.h"
 #include "unit.h"
 
 static void fake_start(bool guests, names_fn *fn) { (void)guests, (void)fn; }
@@ -51,7 +51,9 @@ static void many_buffers_in_two_calls(void) {
     EQUAL(n, 4 * BUFFER + 100);
     EQUAL(sim_steps - before, 2);
     for (size_t i = 0; i < n; i++)
-        EQUAL(bytes[i], i >= n - 3 || i % BUFFER >= BUFFER - 3 ? "end"[(i >= n - 3 ? i - n + 3 : i % BUFFER - BUFFER + 3)] : 'x');
+        EQUAL(bytes[i], i >= n - 3 || i % BUFFER >= BUFFER - 3
+                            ? "end"[(i >= n - 3 ? i - n + 3 : i % BUFFER - BUFFER + 3)]
+                            : 'x');
     EQUAL(endpoint_read(&ch.end, true, bytes, ROOM, &n), ENDPOINT_BLOCKED);
     put(BUFFER, "", 0);
     port->attached = false;
@@ -69,7 +71,8 @@ static void new_host_in_any_buffer(void) {
             for (unsigned i = 0; i < whole; i++)
                 put(BUFFER, i ? greeting : "", i ? FRAME_HEADER : 0);
             put(FRAME_HEADER, greeting, FRAME_HEADER);
-            EQUAL(endpoint_read(&ch.end, framed, bytes, ROOM, &n), framed ? ENDPOINT_RENEWED : ENDPOINT_DONE);
+            EQUAL(endpoint_read(&ch.end, framed, bytes, ROOM, &n),
+                  framed ? ENDPOINT_RENEWED : ENDPOINT_DONE);
             EQUAL(n, whole * BUFFER + (framed ? 0 : FRAME_HEADER));
         }
 }
@@ -78,7 +81,8 @@ static void new_host_in_any_buffer(void) {
 static void room_never_cuts_a_greeting(void) {
     size_t n;
 
-    for (size_t room = 1; room < 3 * BUFFER; room += room % BUFFER < 40 || room % BUFFER > BUFFER - 40 ? 1 : 40) {
+    for (size_t room = 1; room < 3 * BUFFER;
+         room += room % BUFFER < 40 || room % BUFFER > BUFFER - 40 ? 1 : 40) {
         enum endpoint_result result = ENDPOINT_DONE;
         size_t all = 0;
 
@@ -87,7 +91,8 @@ static void room_never_cuts_a_greeting(void) {
         put(BUFFER, "", 0);
         put(FRAME_HEADER, greeting, FRAME_HEADER);
         while (result == ENDPOINT_DONE && all < 2 * BUFFER + FRAME_HEADER) {
-            result = endpoint_read(&ch.end, true, bytes, room > FRAME_HEADER ? room : FRAME_HEADER, &n);
+            result =
+                endpoint_read(&ch.end, true, bytes, room > FRAME_HEADER ? room : FRAME_HEADER, &n);
             all += n;
         }
         EQUAL(result, ENDPOINT_RENEWED);

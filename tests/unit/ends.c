@@ -49,7 +49,8 @@ static void sink_take(struct sink *s, const unsigned char *p, unsigned n, const 
             continue;
         }
         if (s->got >= s->total || p[i] != stream_byte(s->id, s->total, s->got))
-            sim_fail("%s: byte %u of stream %u (%u bytes) is wrong", whose, s->got, s->id, s->total);
+            sim_fail("%s: byte %u of stream %u (%u bytes) is wrong", whose, s->got, s->id,
+                     s->total);
         s->got++;
     }
 }
@@ -77,10 +78,14 @@ struct app *app_new(unsigned total, enum app_end end, long long start_at) {
     return a;
 }
 
-struct app *app_by_id(unsigned id) { return id && id <= app_count ? &apps[id - 1] : NULL; }
+struct app *app_by_id(unsigned id) {
+    return id && id <= app_count ? &apps[id - 1] : NULL;
+}
 
 bool app_over(const struct app *a) {
-    return a->taken && a->f->fd < 0 && (a->impatient || a->end == APP_RESET || a->saw_end || a->saw_reset || a->end == APP_CLOSE);
+    return a->taken && a->f->fd < 0 &&
+           (a->impatient || a->end == APP_RESET || a->saw_end || a->saw_reset ||
+            a->end == APP_CLOSE);
 }
 
 static void app_reset(struct app *a) {
@@ -133,7 +138,8 @@ static bool app_read(struct app *a) {
     if (!a->f->out.n) {
         if (!a->f->out_end || a->saw_end || a->saw_reset)
             return false;
-        sim_note("app %u has the end after %u of %u bytes of session %u", a->id, a->sink.got, a->sink.total, a->sink.id);
+        sim_note("app %u has the end after %u of %u bytes of session %u", a->id, a->sink.got,
+                 a->sink.total, a->sink.id);
         return a->saw_end = true;
     }
     n = some(a->f->out.n);
@@ -176,7 +182,8 @@ static void send_bytes(struct peer *p, const void *bytes, unsigned n) {
         sim_fail("the test's queue is too small");
 }
 
-static void send_frame(struct peer *p, char ctrl, const struct tokens *t, const void *payload, unsigned n) {
+static void send_frame(struct peer *p, char ctrl, const struct tokens *t, const void *payload,
+                       unsigned n) {
     unsigned char head[HEAD] = {'V', 'S', '1', (unsigned char)ctrl};
 
     memcpy(head + 4, t, 8);
@@ -230,7 +237,8 @@ static void send_reset(struct peer *p, const struct tokens *t) {
 /* ---- sessions ---- */
 
 static struct dialog *new_session(struct peer *p) {
-    static const enum plan rare[] = {PLAN_RESET, PLAN_VIOLATE, PLAN_MUTE, PLAN_SILENT, PLAN_REFUSE, PLAN_WRONG};
+    static const enum plan rare[] = {PLAN_RESET,  PLAN_VIOLATE, PLAN_MUTE,
+                                     PLAN_SILENT, PLAN_REFUSE,  PLAN_WRONG};
     struct dialog *s = &sessions[session_count++];
 
     if (session_count > ENDS_MAX * 2)
@@ -246,7 +254,7 @@ static struct dialog *new_session(struct peer *p) {
 
 static void violate(struct peer *p) {
     struct dialog *s = p->s;
-    struct tokens wrong = s->tokens;
+    struct tokens wrong = s->tokens, own;
     char junk[400];
     unsigned n = 1 + sim_random(sizeof junk);
 
@@ -264,7 +272,8 @@ static void violate(struct peer *p) {
         p->stale[p->stale_count++ % 16] = wrong; /* too late, it gets an answer of its own */
         break;
     case 2:
-        send_frame(p, "ABCZ"[sim_random(4)], &s->tokens, "E", sim_random(2));
+        own = s->tokens;
+        send_frame(p, "ABCZ"[sim_random(4)], &own, "E", sim_random(2));
         break;
     case 3:
         if (s->eos) {
@@ -396,9 +405,12 @@ static bool printable(const unsigned char *p, unsigned n, int low) {
     return true;
 }
 
-static bool same(const struct tokens *a, const struct tokens *b) { return !memcmp(a, b, sizeof *a); }
+static bool same(const struct tokens *a, const struct tokens *b) {
+    return !memcmp(a, b, sizeof *a);
+}
 
-/* Whether the frame belongs to a session that the peer has ended, and the program had not ended when it sent this. */
+/* Whether the frame belongs to a session that the peer has ended, and the program had not ended
+ * when it sent this. */
 static bool is_late(const struct peer *p) {
     for (unsigned i = 0; i < session_count; i++) {
         const struct dialog *s = &sessions[i];
@@ -412,7 +424,8 @@ static bool is_late(const struct peer *p) {
     return false;
 }
 
-/* Nobody expects this frame: it belongs to a session that has just ended, or to one of before the host's coming. */
+/* Nobody expects this frame: it belongs to a session that has just ended, or to one of before the
+ * host's coming. */
 static void stray(struct peer *p) {
     if (is_late(p))
         return;
@@ -449,9 +462,11 @@ static void take_reset(struct peer *p) {
         leave(p);
         return;
     }
-    /* It lingered, and has ended before the peer's own RESET, or what came before that, was read. */
+    /* It lingered, and has ended before the peer's own RESET, or what came before that, was read.
+     */
     for (unsigned i = 0; i < session_count; i++)
-        sessions[i].got_reset |= p->is_host && !sessions[i].eos && same(&p->tokens, &sessions[i].tokens);
+        sessions[i].got_reset |=
+            p->is_host && !sessions[i].eos && same(&p->tokens, &sessions[i].tokens);
 }
 
 static void take_syn(struct peer *p) {
@@ -461,7 +476,8 @@ static void take_syn(struct peer *p) {
     if (p->s || !p->after_reset || memcmp(p->tokens.host, "????", 4))
         sim_fail("%s: a SYN that does not come right after a RESET", p->name);
     if (p->filler ? !p->must_fill && !p->may_fill : p->must_fill && !p->may_fill)
-        sim_fail("%s: %u bytes of filler before a SYN, though it is %saligned", p->name, p->filler, p->must_fill ? "not " : "");
+        sim_fail("%s: %u bytes of filler before a SYN, though it is %saligned", p->name, p->filler,
+                 p->must_fill ? "not " : "");
     if (p->filler && p->filler < FILLER && !p->renewed)
         sim_fail("%s: %u bytes of filler are too few", p->name, p->filler);
     for (unsigned i = 0; i < session_count; i++)
@@ -473,8 +489,9 @@ static void take_syn(struct peer *p) {
     s->tokens = p->tokens;
     s->offered = p->length > 0;
     p->may_fill = p->renewed;
-    p->lenient = p->f->in.total - p->f->in.n < p->init_at; /* it will know only then that this host is new */
-    p->must_fill = true;                                   /* until it is answered */
+    p->lenient =
+        p->f->in.total - p->f->in.n < p->init_at; /* it will know only then that this host is new */
+    p->must_fill = true;                          /* until it is answered */
     p->filler = 0;
     p->state = PEER_REPLYING;
     p->act_at = sim_now() + (late ? sim_random(4000) : sim_random(100));
@@ -486,12 +503,14 @@ static void take_synack(struct peer *p) {
     struct dialog *s = p->s;
     struct tokens wrong;
 
-    if (p->is_host || !s || p->state != PEER_SYN_SENT || memcmp(s->tokens.guest, p->tokens.guest, 4)) {
+    if (p->is_host || !s || p->state != PEER_SYN_SENT ||
+        memcmp(s->tokens.guest, p->tokens.guest, 4)) {
         if (!p->is_host && is_late(p))
             return;
         sim_fail("%s: unexpected SYNACK", p->name);
     }
-    if (p->length && (!s->offered || p->length > 1 || p->text[0] != 'E' || !CONFIG_FEATURE_HALF_CLOSE))
+    if (p->length &&
+        (!s->offered || p->length > 1 || p->text[0] != 'E' || !CONFIG_FEATURE_HALF_CLOSE))
         sim_fail("%s: a SYNACK with %u bytes", p->name, p->length);
     s->tokens = p->tokens;
     s->eos = p->length > 0;
@@ -551,7 +570,8 @@ static void take_frame(struct peer *p) {
     sim_note("%s gets %c %.8s, %u", p->name, (int)p->ctrl, (const char *)&p->tokens, p->length);
     if (!printable(p->tokens.guest, 8, 33))
         sim_fail("%s: tokens that are not printable", p->name);
-    if (p->filler && !p->lenient && p->ctrl != 'H' && p->ctrl != 'A') /* lenient: it may be the end of a frame for the host before */
+    if (p->filler && !p->lenient && p->ctrl != 'H' &&
+        p->ctrl != 'A') /* lenient: it may be the end of a frame for the host before */
         sim_fail("%s: filler before %c", p->name, (int)p->ctrl);
     if (!p->is_host && !p->greeted && p->ctrl != 'H')
         sim_fail("%s: the host does not begin with RESET INIT", p->name);
@@ -593,7 +613,8 @@ static void take_header(struct peer *p) {
         take_frame(p);
 }
 
-/* Whether a frame can begin with the bytes in head. Among bytes that may be the rest of anything (lenient), one of no known kind is none. */
+/* Whether a frame can begin with the bytes in head. Among bytes that may be the rest of anything
+ * (lenient), one of no known kind is none. */
 static bool may_begin(const struct peer *p) {
     if (memcmp(p->head, "VS1", p->have < 3 ? p->have : 3) != 0)
         return false;
@@ -648,14 +669,16 @@ struct peer *peer_new(bool is_host, const char *name) {
     return p;
 }
 
-/* The channel has a new byte stream. opened: the program has opened it anew, the peer was there before. */
+/* The channel has a new byte stream. opened: the program has opened it anew, the peer was there
+ * before. */
 void peer_attach(struct peer *p, struct sim_file *f, bool opened) {
     sim_note("%s: %s", p->name, opened ? "opened" : "attached");
     p->f = f;
     p->attached = true;
     p->have = p->left = p->filler = 0;
     p->greeted = false;
-    p->after_reset = !opened; /* a host that has just come is in LISTEN: the RESET may have gone with the one before */
+    p->after_reset = !opened; /* a host that has just come is in LISTEN: the RESET may have gone
+                                 with the one before */
     p->lenient = p->is_host && !opened;
     p->must_fill = p->is_host ? opened : true;
     p->may_fill = !opened;
@@ -708,7 +731,8 @@ static bool peer_write(struct peer *p) {
 
     if (!p->q.n || !n || p->f->out_reset || p->f->chunk_count == SIM_CHUNKS)
         return false;
-    if (p->f->kind != SIM_PORT || sim_random(2)) /* else a whole buffer of the port, if there is as much */
+    if (p->f->kind != SIM_PORT ||
+        sim_random(2)) /* else a whole buffer of the port, if there is as much */
         n = some(n);
     n = n < sizeof bytes ? n : sizeof bytes;
     if (p->f->in.total < p->init_at) { /* the greeting goes in one piece, alone */
@@ -735,7 +759,8 @@ static bool peer_step(struct peer *p) {
         reply(p);
         return true;
     }
-    if (p->state == PEER_IDLE && !p->is_host && p->sessions_left && p->act_at <= sim_now() && p->q.n < 1000) {
+    if (p->state == PEER_IDLE && !p->is_host && p->sessions_left && p->act_at <= sim_now() &&
+        p->q.n < 1000) {
         start(p);
         return true;
     }
@@ -764,7 +789,8 @@ long long peer_next(const struct peer *p) {
         next = p->s->give_up_at;
     if (p->pause_until > sim_now())
         next = min_time(next, p->pause_until);
-    if (p->act_at > sim_now() && (p->state == PEER_REPLYING || (p->state == PEER_IDLE && !p->is_host && p->sessions_left)))
+    if (p->act_at > sim_now() &&
+        (p->state == PEER_REPLYING || (p->state == PEER_IDLE && !p->is_host && p->sessions_left)))
         next = min_time(next, p->act_at);
     if (p->state == PEER_OPEN && !p->s->eos && p->s->last_byte_at + 200 > sim_now())
         next = min_time(next, p->s->last_byte_at + 200);
@@ -777,10 +803,12 @@ enum { ABORT_MAX = 5000 }; /* ms in which a TCP peer must take what came before 
 
 /* A clean session and its app: nothing may be missing. vios-protocol(7), common rule 2. */
 static void check_pair(const struct dialog *s, const struct app *a) {
-    bool patient = !s->impatient && !a->impatient, polite = a->end == APP_HALF || a->end == APP_WAIT;
+    bool patient = !s->impatient && !a->impatient,
+         polite = a->end == APP_HALF || a->end == APP_WAIT;
 
     if (a->sink.id && s->sink.id && (a->sink.id != s->id || s->sink.id != a->id))
-        sim_fail("session %u carries app %u, but app %u has session %u", s->id, s->sink.id, a->id, a->sink.id);
+        sim_fail("session %u carries app %u, but app %u has session %u", s->id, s->sink.id, a->id,
+                 a->sink.id);
     if (a->end == APP_RESET && s->got_eos)
         sim_fail("session %u got the end of stream of app %u, which was reset", s->id, a->id);
     if (s->lost || !s->opened || !patient || !polite)
@@ -788,17 +816,20 @@ static void check_pair(const struct dialog *s, const struct app *a) {
     if (s->eos && a->saw_reset && a->reset_at - s->reset_at >= ABORT_MAX)
         return; /* it has read too slowly for an abort */
     if (s->plan == PLAN_RESET && s->sent_reset && !s->got_reset && a->f->out.total != s->sent)
-        sim_fail("session %u: %llu bytes delivered of %u that came before a RESET", s->id, a->f->out.total, s->sent);
+        sim_fail("session %u: %llu bytes delivered of %u that came before a RESET", s->id,
+                 a->f->out.total, s->sent);
     if (s->plan == PLAN_RESET && s->sent_reset && s->eos && !a->saw_reset)
         sim_fail("session %u was aborted by RESET, and app %u saw no reset", s->id, a->id);
-    if (s->plan != PLAN_CLEAN || (!s->eos && (s->got_reset || s->sink.got != a->total || ends_slow)))
+    if (s->plan != PLAN_CLEAN ||
+        (!s->eos && (s->got_reset || s->sink.got != a->total || ends_slow)))
         return; /* version 1 ends when a side has been quiet: not all may have come */
     if (a->saw_reset)
         sim_fail("session %u: app %u was reset without cause", s->id, a->id);
     if (a->sink.got != s->total)
         sim_fail("session %u: app %u has %u bytes of %u", s->id, a->id, a->sink.got, s->total);
     if (s->eos && (s->got_reset || s->sink.got != a->total))
-        sim_fail("session %u: %u bytes of %u of app %u%s", s->id, s->sink.got, a->total, a->id, s->got_reset ? ", RESET" : "");
+        sim_fail("session %u: %u bytes of %u of app %u%s", s->id, s->sink.got, a->total, a->id,
+                 s->got_reset ? ", RESET" : "");
 }
 
 void ends_check(bool stopped, bool hurried) {
@@ -809,7 +840,9 @@ void ends_check(bool stopped, bool hurried) {
 
         due[i] = !stopped || (p->state == PEER_OPEN && !(p->s->got_eos && p->s->sent_eos));
         peer_drain(p);
-        due[i] &= !hurried || (!p->have && !p->left); /* it may have been in the midst of a frame when its time was over */
+        due[i] &= !hurried ||
+                  (!p->have &&
+                   !p->left); /* it may have been in the midst of a frame when its time was over */
     }
     for (unsigned i = 0; i < peer_count; i++)
         if (peers[i].s && peers[i].attached && due[i])

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ends: what stands around a proxy in the simulation. An app is the far end of a TCP connection (the guest's client, the host's
- * service), a peer the far end of a channel: a second implementation of the protocol, written for the tests alone, that takes no byte
- * of a proxy's on trust. Every stream of data tells who sent it and how long it is, and each of its bytes is checked. */
+/* ends: what stands around a proxy in the simulation. An app is the far end of a TCP connection
+ * (the guest's client, the host's service), a peer the far end of a channel: a second
+ * implementation of the protocol, written for the tests alone, that takes no byte of a proxy's on
+ * trust. Every stream of data tells who sent it and how long it is, and each of its bytes is
+ * checked. */
 #ifndef VIOS_ENDS_H
 #define VIOS_ENDS_H
 
@@ -15,7 +17,8 @@ struct sink {
     unsigned char head[8];
 };
 
-/* How an app ends: it shuts down its side and reads on; waits for the other side's end first; closes at once; resets. */
+/* How an app ends: it shuts down its side and reads on; waits for the other side's end first;
+ * closes at once; resets. */
 enum app_end { APP_HALF, APP_WAIT, APP_CLOSE, APP_RESET };
 
 /* ended: its own direction is over. impatient: it has given up. taken: the program has it. */
@@ -44,7 +47,8 @@ enum plan {
     PLAN_MUTE,    /* no more bytes after `at`, until it gives up */
     PLAN_SILENT,  /* (host) no answer to the SYN */
     PLAN_REFUSE,  /* (host) RESET instead of SYNACK. (guest) RESET instead of ACK */
-    PLAN_WRONG,   /* (guest) something else than the ACK; (host) junk and strangers' frames before the SYNACK */
+    PLAN_WRONG, /* (guest) something else than the ACK; (host) junk and strangers' frames before the
+                   SYNACK */
 };
 
 struct tokens {
@@ -58,13 +62,15 @@ struct dialog {
     unsigned id, total, sent, at;
     enum plan plan;
     struct tokens tokens;
-    bool offered, eos, sent_eos, got_eos, sent_reset, got_reset, opened, lost, impatient, started_clean;
+    bool offered, eos, sent_eos, got_eos, sent_reset, got_reset, opened, lost, impatient,
+        started_clean;
     long long reset_at, give_up_at, last_byte_at;
     struct sink sink;
 };
 
-/* lenient: its stream may begin in the midst of a frame, until the first SYN. sessions_left: (guest) to be started.
- * must_fill, may_fill: whether filler must, or may, come before the next SYN. */
+/* lenient: its stream may begin in the midst of a frame, until the first SYN. sessions_left:
+ * (guest) to be started. must_fill, may_fill: whether filler must, or may, come before the next
+ * SYN. */
 struct peer {
     bool is_host, attached, lenient, must_fill, may_fill, renewed, after_reset, greeted, speaks_eos;
     struct sim_file *f;
@@ -100,7 +106,8 @@ bool peer_act(struct peer *p);
 long long peer_next(const struct peer *p);
 void peer_drain(struct peer *p); /* reads all that the program has written */
 
-/* Everything is over: nothing may be missing. stopped: the program was told to end; hurried: and took all the time that it has for that. */
+/* Everything is over: nothing may be missing. stopped: the program was told to end; hurried: and
+ * took all the time that it has for that. */
 void ends_check(bool stopped, bool hurried);
 
 #endif

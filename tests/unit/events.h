@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* events: what a frame_decoder says about a byte string that comes in pieces, in a form in which the pieces do not show. */
+/* events: what a frame_decoder says about a byte string that comes in pieces, in a form in which
+ * the pieces do not show. */
 #ifndef VIOS_EVENTS_H
 #define VIOS_EVENTS_H
 
@@ -11,7 +12,8 @@
 
 enum { EVENTS_MAX = 400000 };
 
-/* Text of events: B and a header's 11 bytes; P and each payload byte; X for a bad header, after which a hunt for prey begins. */
+/* Text of events: B and a header's 11 bytes; P and each payload byte; X for a bad header, after
+ * which a hunt for prey begins. */
 struct events {
     unsigned char *text;
     size_t n;
@@ -26,15 +28,17 @@ static inline void events_add(struct events *e, unsigned char kind, const void *
     e->n += n;
 }
 
-/* One piece of at most n bytes. hunting: by frame_hunt() for prey; a header that is found ends the hunt, unless its guest token begins
- * with '!', which makes it junk; after a bad header it begins. */
-static inline void events_feed(struct events *e, struct frame_decoder *d, bool *hunting, const char *prey, const unsigned char *p, size_t n) {
+/* One piece of at most n bytes. hunting: by frame_hunt() for prey; a header that is found ends the
+ * hunt, unless its guest token begins with '!', which makes it junk; after a bad header it begins.
+ */
+static inline void events_feed(struct events *e, struct frame_decoder *d, bool *hunting,
+                               const char *prey, const unsigned char *p, size_t n) {
     size_t at = 0, used;
     struct frame f;
 
     for (;;) {
-        enum frame_event event =
-            *hunting ? frame_hunt(d, p + at, n - at, &used, &f, prey) : frame_feed(d, p + at, n - at, &used, &f);
+        enum frame_event event = *hunting ? frame_hunt(d, p + at, n - at, &used, &f, prey)
+                                          : frame_feed(d, p + at, n - at, &used, &f);
 
         if (used > n - at)
             abort();

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fakes: what surrounds the proxies, for tests that run them without it: names that the test gives, and no memory to give back. What
- * includes this defines fake_start() and fake_again(); root_path() is sim/NAME. */
+/* fakes: what surrounds the proxies, for tests that run them without it: names that the test gives,
+ * and no memory to give back. What includes this defines fake_start() and fake_again(); root_path()
+ * is sim/NAME. */
 #ifndef VIOS_FAKES_H
 #define VIOS_FAKES_H
 

@@ -7,17 +7,18 @@
 
 #include "unit.h"
 
-/* The same call to fmt_print() and snprintf() must give the same text, also when it does not fit. */
-#define LIKE_PRINTF(...)                                                                                                         \
-    do {                                                                                                                         \
-        char wanted[300], got[300];                                                                                              \
-        for (size_t cap = 1; cap < sizeof got; cap += cap < 40 ? 1 : 37) {                                                       \
-            memset(got, 'x', sizeof got);                                                                                        \
-            snprintf(wanted, cap, __VA_ARGS__);                                                                                  \
-            EQUAL(fmt_print(got, cap, __VA_ARGS__), strlen(wanted));                                                             \
-            SAME_TEXT(got, wanted);                                                                                              \
-            EQUAL(got[cap], 'x');                                                                                                \
-        }                                                                                                                        \
+/* The same call to fmt_print() and snprintf() must give the same text, also when it does not fit.
+ */
+#define LIKE_PRINTF(...) \
+    do { \
+        char wanted[300], got[300]; \
+        for (size_t cap = 1; cap < sizeof got; cap += cap < 40 ? 1 : 37) { \
+            memset(got, 'x', sizeof got); \
+            snprintf(wanted, cap, __VA_ARGS__); \
+            EQUAL(fmt_print(got, cap, __VA_ARGS__), strlen(wanted)); \
+            SAME_TEXT(got, wanted); \
+            EQUAL(got[cap], 'x'); \
+        } \
     } while (0)
 
 static void conversions(void) {
@@ -63,9 +64,23 @@ static void numbers(void) {
     static const struct {
         const char *text;
         long value;
-    } rows[] = {{"1", 1},   {"65535", 65535}, {"65536", -1}, {"0", -1},  {"", -1},       {"-1", -1},  {"+1", -1},
-                {" 1", -1}, {"1 ", -1},       {"80x", -1},   {"0x50", -1}, {"0080", 80}, {"1.0", -1}, {"99999999999999999999999999999999", -1},
-                {"18446744073709551617", -1}, {"4294967376", -1}, {"000000000000000000000000000000000080", 80}};
+    } rows[] = {{"1", 1},
+                {"65535", 65535},
+                {"65536", -1},
+                {"0", -1},
+                {"", -1},
+                {"-1", -1},
+                {"+1", -1},
+                {" 1", -1},
+                {"1 ", -1},
+                {"80x", -1},
+                {"0x50", -1},
+                {"0080", 80},
+                {"1.0", -1},
+                {"99999999999999999999999999999999", -1},
+                {"18446744073709551617", -1},
+                {"4294967376", -1},
+                {"000000000000000000000000000000000080", 80}};
 
     for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++)
         if (fmt_number(rows[i].text, 1, 65535) != rows[i].value)
@@ -78,8 +93,13 @@ static void seconds(void) {
     static const struct {
         const char *text;
         long value;
-    } rows[] = {{"2", 2000}, {"0.25", 250}, {".5", 500}, {"1.", 1000}, {"1.0009", 1000}, {"", -1}, {".", -1}, {"1.2.3", -1}, {"-1", -1},
-                {"1e3", -1}, {"60.001", -1}, {"60", 60000}, {"0", -1}, {"99999999999999999999999", -1}};
+    } rows[] = {{"2", 2000},      {"0.25", 250},
+                {".5", 500},      {"1.", 1000},
+                {"1.0009", 1000}, {"", -1},
+                {".", -1},        {"1.2.3", -1},
+                {"-1", -1},       {"1e3", -1},
+                {"60.001", -1},   {"60", 60000},
+                {"0", -1},        {"99999999999999999999999", -1}};
 
     for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++)
         if (fmt_millis(rows[i].text, 1, 60000) != rows[i].value)
@@ -90,16 +110,55 @@ static void globs(void) {
     static const struct {
         const char *pattern, *text;
         int match;
-    } rows[] = {{"", "", 1},     {"", "a", 0},      {"*", "", 1},         {"*", "abc", 1},      {"?", "", 0},
-                {"?", "a", 1},   {"a*", "abc", 1},  {"*c", "abc", 1},     {"*b*", "abc", 1},    {"a*b*c", "aXbXbXc", 1},
-                {"a?c", "ac", 0}, {"*.*", "ab", 0}, {"**a", "ba", 1},     {"*ab", "aab", 1},    {"[a]", "a", 1},
-                {"com.redhat.*", "com.redhat.spice.0", 1}, {"com.redhat.*", "com.redhats", 0}, {"g?/port*", "g1/port22", 1},
-                {"[!a]", "a", 0}, {"[!a]", "b", 1}, {"[^a]", "b", 1}, {"[!a]", "", 0}, {"v[0-9].[a-cx]", "v7.b", 1}, {"v[0-9].[a-cx]", "v7.d", 0},
-                {"[]]", "]", 1}, {"[!]]", "]", 0}, {"[a-]", "-", 1}, {"[-a]", "-", 1}, {"[a-c]", "-", 0}, {"*[0-9]", "a1b2", 1}, {"[a", "[a", 0},
-                {"[", "[", 0}, {"[b-a]", "b", 0}, {"[[:alpha:]]", "a]", 0}, {"?", "\xc3\xa4", 1}, {"??", "\xc3\xa4", 0},
-                {"*?", "\xc3\xa4", 1}, {"*??", "\xf0\x9f\x98\x80", 0}, {"?\xc3\xa4*", "x\xc3\xa4y", 1}, {"\xc3?", "\xc3\xa4", 0},
-                {"[\xc3\xa0-\xc3\xbf]", "\xc3\xa4", 1}, {"[\xc3\xa0-\xc3\xbf]", "\xc4\x80", 0}, {"[!a-z]x", "\xe2\x82\xacx", 1},
-                {"[a-\xe2\x82\xac]", "\xc3\xa4", 1}, {"*\xa4", "\xc3\xa4", 0}, {"\xff*", "\xff" "a", 1}};
+    } rows[] = {{"", "", 1},
+                {"", "a", 0},
+                {"*", "", 1},
+                {"*", "abc", 1},
+                {"?", "", 0},
+                {"?", "a", 1},
+                {"a*", "abc", 1},
+                {"*c", "abc", 1},
+                {"*b*", "abc", 1},
+                {"a*b*c", "aXbXbXc", 1},
+                {"a?c", "ac", 0},
+                {"*.*", "ab", 0},
+                {"**a", "ba", 1},
+                {"*ab", "aab", 1},
+                {"[a]", "a", 1},
+                {"com.redhat.*", "com.redhat.spice.0", 1},
+                {"com.redhat.*", "com.redhats", 0},
+                {"g?/port*", "g1/port22", 1},
+                {"[!a]", "a", 0},
+                {"[!a]", "b", 1},
+                {"[^a]", "b", 1},
+                {"[!a]", "", 0},
+                {"v[0-9].[a-cx]", "v7.b", 1},
+                {"v[0-9].[a-cx]", "v7.d", 0},
+                {"[]]", "]", 1},
+                {"[!]]", "]", 0},
+                {"[a-]", "-", 1},
+                {"[-a]", "-", 1},
+                {"[a-c]", "-", 0},
+                {"*[0-9]", "a1b2", 1},
+                {"[a", "[a", 0},
+                {"[", "[", 0},
+                {"[b-a]", "b", 0},
+                {"[[:alpha:]]", "a]", 0},
+                {"?", "\xc3\xa4", 1},
+                {"??", "\xc3\xa4", 0},
+                {"*?", "\xc3\xa4", 1},
+                {"*??", "\xf0\x9f\x98\x80", 0},
+                {"?\xc3\xa4*", "x\xc3\xa4y", 1},
+                {"\xc3?", "\xc3\xa4", 0},
+                {"[\xc3\xa0-\xc3\xbf]", "\xc3\xa4", 1},
+                {"[\xc3\xa0-\xc3\xbf]", "\xc4\x80", 0},
+                {"[!a-z]x", "\xe2\x82\xacx", 1},
+                {"[a-\xe2\x82\xac]", "\xc3\xa4", 1},
+                {"*\xa4", "\xc3\xa4", 0},
+                {"\xff*",
+                 "\xff"
+                 "a",
+                 1}};
     char pattern[12], text[16];
 
     for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++)
@@ -129,7 +188,8 @@ static void sets(void) {
         for (unsigned k = 0; k < t; k++)
             text[k] = "abc]!-"[unit_random(6)];
         pattern[p] = text[t] = '\0';
-        if (fmt_glob_valid(pattern) && fmt_glob(pattern, text) != !fnmatch(pattern, text, FNM_NOESCAPE))
+        if (fmt_glob_valid(pattern) &&
+            fmt_glob(pattern, text) != !fnmatch(pattern, text, FNM_NOESCAPE))
             FAIL("%s on %s is %d", pattern, text, fmt_glob(pattern, text));
     }
 }
@@ -138,9 +198,13 @@ static void patterns_that_match_nothing(void) {
     static const struct {
         const char *pattern;
         bool valid;
-    } rows[] = {{"", false},  {"a", true},     {"*", true},     {"[", false},   {"[a", false},  {"a[", false},  {"[a]", true}, {"[]", false}, {"[!]", false},
-                {"[]]", true}, {"[!]]", true}, {"[a-", false},  {"[a-]", true}, {"[b-a]", false}, {"[a-a]", true}, {"]", true},  {"x[a]y[", false},
-                {"[[:alpha:]]", false}, {"[:a]", true}, {"[[]", true}, {"?", true}};
+    } rows[] = {{"", false},    {"a", true},       {"*", true},
+                {"[", false},   {"[a", false},     {"a[", false},
+                {"[a]", true},  {"[]", false},     {"[!]", false},
+                {"[]]", true},  {"[!]]", true},    {"[a-", false},
+                {"[a-]", true}, {"[b-a]", false},  {"[a-a]", true},
+                {"]", true},    {"x[a]y[", false}, {"[[:alpha:]]", false},
+                {"[:a]", true}, {"[[]", true},     {"?", true}};
 
     for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++)
         if (fmt_glob_valid(rows[i].pattern) != rows[i].valid)
@@ -157,10 +221,12 @@ static void encode(char *text, unsigned c, unsigned bytes) {
     text[0] = (char)(leads[bytes] | c);
 }
 
-/* What must not reach a terminal or a log: controls, direction, what is not seen, what is no character. */
+/* What must not reach a terminal or a log: controls, direction, what is not seen, what is no
+ * character. */
 static bool is_hidden(unsigned c) {
-    return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0xad || c == 0x61c || c == 0x180e || (c >= 0x200b && c <= 0x200f) ||
-           (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || (c >= 0xd800 && c <= 0xf8ff) || c == 0xfeff ||
+    return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0xad || c == 0x61c || c == 0x180e ||
+           (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
+           (c >= 0x2060 && c <= 0x206f) || (c >= 0xd800 && c <= 0xf8ff) || c == 0xfeff ||
            (c >= 0xfff0 && c <= 0xffff) || c >= 0xe0000;
 }
 
@@ -187,7 +253,9 @@ static void printable(void) {
         char text[12], before[12];
 
         for (unsigned k = 0; k < n; k++)
-            text[k] = (char)(unit_random(3) ? "\xc3\xe2\x80\xaa\xf0\x9f\xed\xf4" "a"[unit_random(9)] : (char)(1 + unit_random(255)));
+            text[k] = (char)(unit_random(3) ? "\xc3\xe2\x80\xaa\xf0\x9f\xed\xf4"
+                                              "a"[unit_random(9)]
+                                            : (char)(1 + unit_random(255)));
         text[n] = '\0';
         strcpy(before, text);
         fmt_printable(text);
@@ -213,11 +281,16 @@ static void settings(void) {
 }
 
 static const struct unit_case cases[] = {
-    {"conversions", conversions}, {"reason-is-errno-at-the-call", reason_is_errno_at_the_call},
-    {"copies", copies},           {"numbers", numbers},
-    {"seconds", seconds},         {"globs", globs},
-    {"sets", sets},               {"patterns-that-match-nothing", patterns_that_match_nothing},
-    {"characters", characters},   {"printable", printable},
+    {"conversions", conversions},
+    {"reason-is-errno-at-the-call", reason_is_errno_at_the_call},
+    {"copies", copies},
+    {"numbers", numbers},
+    {"seconds", seconds},
+    {"globs", globs},
+    {"sets", sets},
+    {"patterns-that-match-nothing", patterns_that_match_nothing},
+    {"characters", characters},
+    {"printable", printable},
     {"settings", settings},
 };
 UNIT_MAIN("fmt", cases)

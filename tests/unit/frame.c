@@ -69,7 +69,8 @@ static void add_frame(const char *ctrls) {
 }
 
 static void make_stream(size_t size) {
-    static const char *const junk[] = {"V", "VS", "VVS", "VSVS1", "VVSVS1", "VS1", "VS1Z", "VS2A", "VS1VS1A", "\0\0", "11111", "S1A"};
+    static const char *const junk[] = {"V",    "VS",   "VVS",     "VSVS1", "VVSVS1", "VS1",
+                                       "VS1Z", "VS2A", "VS1VS1A", "\0\0",  "11111",  "S1A"};
 
     for (stream_bytes = 0; stream_bytes < size;) {
         const char *text = junk[unit_random(sizeof junk / sizeof *junk)];
@@ -113,7 +114,8 @@ static void same_events(bool hunting, unsigned (*piece)(size_t left)) {
 
 /* Whether a header that is hunted for begins at p. */
 static bool is_wanted(const unsigned char *p, const char *ctrls) {
-    return !memcmp(p, "VS1", 3) && p[3] && strchr(ctrls, p[3]) && (p[3] != FRAME_SYN || !memcmp(p + 8, "????", 4));
+    return !memcmp(p, "VS1", 3) && p[3] && strchr(ctrls, p[3]) &&
+           (p[3] != FRAME_SYN || !memcmp(p + 8, "????", 4));
 }
 
 /* The event of the header at p, and of what is there of its payload; the bytes that it takes. */
@@ -126,7 +128,8 @@ static size_t expect_frame(struct events *e, const unsigned char *p, size_t n) {
     return FRAME_HEADER + length;
 }
 
-/* What the stream says, place by place: as events_feed(), from the description of the decoder and not from its code. */
+/* What the stream says, place by place: as events_feed(), from the description of the decoder and
+ * not from its code. */
 static struct events reference(bool hunting) {
     struct events e = {malloc(EVENTS_MAX), 0};
 
@@ -171,7 +174,9 @@ static void any_chunking(void) {
 }
 
 static size_t split;
-static unsigned at_split(size_t left) { return (unsigned)(left == stream_bytes && split ? split : left); }
+static unsigned at_split(size_t left) {
+    return (unsigned)(left == stream_bytes && split ? split : left);
+}
 
 static void split_at_every_offset(void) {
     for (int i = 0; i < 10; i++) {
@@ -185,7 +190,9 @@ static void split_at_every_offset(void) {
 
 /* Bytes of which headers are made, so that one begins in another. */
 static void make_dense_stream(size_t size) {
-    static const char *const parts[] = {"V", "S", "1", "VS1", "VS1A", "VS1D", "VS1H", "!", "????", "VS1D!ab", "VS1Aabcd????", "\0\0", "\0\1"};
+    static const char *const parts[] = {"V",    "S", "1",    "VS1",     "VS1A",         "VS1D",
+                                        "VS1H", "!", "????", "VS1D!ab", "VS1Aabcd????", "\0\0",
+                                        "\0\1"};
 
     for (stream_bytes = 0; stream_bytes < size;) {
         const char *part = parts[unit_random(sizeof parts / sizeof *parts)];
@@ -234,7 +241,9 @@ static void hunt_finds_what_is_planted(void) {
 }
 
 static void hunt_sees_overlapping_beginnings(void) {
-    static const char *const heads[] = {"V", "VS", "VVS", "VSVS1", "VVSV", "VS1VS1", "VS1AVS1VS1", "VS1Aabcdwxyz", "VS1Aabcdwxyz\xff"};
+    static const char *const heads[] = {"V",          "VS",           "VVS",
+                                        "VSVS1",      "VVSV",         "VS1VS1",
+                                        "VS1AVS1VS1", "VS1Aabcdwxyz", "VS1Aabcdwxyz\xff"};
 
     for (unsigned i = 0; i < sizeof heads / sizeof *heads; i++) {
         struct frame_decoder d = {0};
@@ -242,9 +251,11 @@ static void hunt_sees_overlapping_beginnings(void) {
         struct frame f = {FRAME_RESET, {{'g', 'g', 'g', 'g'}, {'h', 'h', 'h', 'h'}}, 0}, g;
         size_t used;
 
-        /* A SYN that is cut off swallows what follows up to its 14 bytes; once it is rejected the RESET in it is found. */
+        /* A SYN that is cut off swallows what follows up to its 14 bytes; once it is rejected the
+         * RESET in it is found. */
         frame_encode(head, &f);
-        EQUAL(frame_hunt(&d, (const unsigned char *)heads[i], strlen(heads[i]), &used, &g, "AH"), FRAME_MORE);
+        EQUAL(frame_hunt(&d, (const unsigned char *)heads[i], strlen(heads[i]), &used, &g, "AH"),
+              FRAME_MORE);
         for (size_t at = 0; at < sizeof head; at += used) {
             enum frame_event event = frame_hunt(&d, head + at, sizeof head - at, &used, &g, "AH");
 
@@ -267,7 +278,8 @@ static void feed_then_bad_then_hunt(void) {
     EQUAL(frame_feed(&d, (const unsigned char *)text, sizeof text - 1, &used, &f), FRAME_BAD);
     EQUAL(used, 3);
     at = used;
-    EQUAL(frame_hunt(&d, (const unsigned char *)text + at, sizeof text - 1 - at, &used, &f, "H"), FRAME_BEGIN);
+    EQUAL(frame_hunt(&d, (const unsigned char *)text + at, sizeof text - 1 - at, &used, &f, "H"),
+          FRAME_BEGIN);
     EQUAL(at + used, sizeof text - 1);
     EQUAL(f.ctrl, FRAME_RESET);
 }
@@ -307,7 +319,8 @@ static void payload_is_cut_through(void) {
 /* A peer that was left in the midst of any frame is out of it after the filler. */
 static void filler_ends_any_frame(void) {
     for (unsigned have = 1; have <= FRAME_HEADER; have++) {
-        static unsigned char text[FRAME_HEADER + FRAME_FILLER_BYTES + 2 * FRAME_HEADER] = "VS1Dgggghhhh\xff\xff";
+        static unsigned char text[FRAME_HEADER + FRAME_FILLER_BYTES + 2 * FRAME_HEADER] =
+            "VS1Dgggghhhh\xff\xff";
         struct frame reset = {FRAME_RESET, {{'a', 'a', 'a', 'a'}, {'b', 'b', 'b', 'b'}}, 0};
         struct events e = {malloc(EVENTS_MAX), 0};
         struct frame_decoder d = {0};

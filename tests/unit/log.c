@@ -37,7 +37,8 @@ static void one_line_one_write(void) {
 }
 
 static void levels(void) {
-    static const char *const names[] = {"FATAL", "ALERT", "ERROR", "WARN", "NOTICE", "INFO", "DEBUG"};
+    static const char *const names[] = {"FATAL",  "ALERT", "ERROR", "WARN",
+                                        "NOTICE", "INFO",  "DEBUG"};
     static const char *const odd[] = {"", "WARNING", "DEBU", "DEBUGG", "3", " INFO", "FATAL "};
 
     tap_stderr();
@@ -101,10 +102,12 @@ static void journal(void) {
     log_name("vios-test", true);
     log_level_set("DEBUG");
     CHECK(!fstat(ends[1], &st));
-    snprintf(name, sizeof name, "%llu:%llu", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+    snprintf(name, sizeof name, "%llu:%llu", (unsigned long long)st.st_dev,
+             (unsigned long long)st.st_ino);
     setenv("JOURNAL_STREAM", name, 1);
     for (unsigned i = 0; i < 7; i++) {
-        static const char *const names[] = {"FATAL", "ALERT", "ERROR", "WARN", "NOTICE", "INFO", "DEBUG"};
+        static const char *const names[] = {"FATAL",  "ALERT", "ERROR", "WARN",
+                                            "NOTICE", "INFO",  "DEBUG"};
 
         log_msg((enum log_level)i, "text");
         snprintf(wanted, sizeof wanted, "<%c>vios-test: %s: text\n", "2134567"[i], names[i]);

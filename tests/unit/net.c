@@ -12,9 +12,9 @@
 static void compare(const char *text) {
     unsigned char bytes[16];
     struct net_address a;
-    int family = inet_pton(AF_INET, text, bytes) == 1                        ? AF_INET
+    int family = inet_pton(AF_INET, text, bytes) == 1                          ? AF_INET
                  : !strchr(text, '.') && inet_pton(AF_INET6, text, bytes) == 1 ? AF_INET6
-                                                                             : 0;
+                                                                               : 0;
     int result = net_literal(&a, text, 5672);
 
     if ((result == 0) != (family != 0))
@@ -23,18 +23,55 @@ static void compare(const char *text) {
         return;
     EQUAL(a.sa.any.sa_family, family);
     if (family == AF_INET)
-        CHECK(!memcmp(&a.sa.in.sin_addr, bytes, 4) && a.sa.in.sin_port == htons(5672) && a.length == sizeof a.sa.in);
-    else if (memcmp(&a.sa.in6.sin6_addr, bytes, 16) || a.sa.in6.sin6_port != htons(5672) || a.length != sizeof a.sa.in6)
+        CHECK(!memcmp(&a.sa.in.sin_addr, bytes, 4) && a.sa.in.sin_port == htons(5672) &&
+              a.length == sizeof a.sa.in);
+    else if (memcmp(&a.sa.in6.sin6_addr, bytes, 16) || a.sa.in6.sin6_port != htons(5672) ||
+             a.length != sizeof a.sa.in6)
         FAIL("\"%s\" is another address", text);
 }
 
 static void literals(void) {
-    static const char *const texts[] = {
-        "127.0.0.1", "0.0.0.0",  "255.255.255.255", "256.0.0.1", "1.2.3",  "1.2.3.4.5", "1.2.3.",     ".1.2.3", "1..2.3",  "",
-        "a.b.c.d",   "1.2.3.4 ", " 1.2.3.4",        "::",        "::1",    "1::",       "1::2",       ":",      ":::",     "1:::2",
-        ":1",        "1:",       "1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9", "1:2:3:4:5:6:7::", "::2:3:4:5:6:7:8",
-        "1::3:4:5:6:7:8", "1:2:3:4::5:6:7:8", "1::2::3", "fe80::1%eth0", "12345::", "ABCD:ef01::", "g::", "::1:", "1:2", "localhost",
-        "127.1", "0x7f.0.0.1", "1.2.3.0004", "99999999999.1.1.1"};
+    static const char *const texts[] = {"127.0.0.1",
+                                        "0.0.0.0",
+                                        "255.255.255.255",
+                                        "256.0.0.1",
+                                        "1.2.3",
+                                        "1.2.3.4.5",
+                                        "1.2.3.",
+                                        ".1.2.3",
+                                        "1..2.3",
+                                        "",
+                                        "a.b.c.d",
+                                        "1.2.3.4 ",
+                                        " 1.2.3.4",
+                                        "::",
+                                        "::1",
+                                        "1::",
+                                        "1::2",
+                                        ":",
+                                        ":::",
+                                        "1:::2",
+                                        ":1",
+                                        "1:",
+                                        "1:2:3:4:5:6:7:8",
+                                        "1:2:3:4:5:6:7",
+                                        "1:2:3:4:5:6:7:8:9",
+                                        "1:2:3:4:5:6:7::",
+                                        "::2:3:4:5:6:7:8",
+                                        "1::3:4:5:6:7:8",
+                                        "1:2:3:4::5:6:7:8",
+                                        "1::2::3",
+                                        "fe80::1%eth0",
+                                        "12345::",
+                                        "ABCD:ef01::",
+                                        "g::",
+                                        "::1:",
+                                        "1:2",
+                                        "localhost",
+                                        "127.1",
+                                        "0x7f.0.0.1",
+                                        "1.2.3.0004",
+                                        "99999999999.1.1.1"};
 
     for (unsigned i = 0; i < sizeof texts / sizeof *texts; i++)
         if (strcmp(texts[i], "1.2.3.0004")) /* inet_pton() has its own mind about zeros in front */
@@ -76,7 +113,8 @@ static void texts(void) {
     CHECK(!net_literal(&a, "[::1]", 80)); /* as messages have it */
     SAME_TEXT(a.text, "[::1]:80");
     CHECK(net_is_local(&a));
-    CHECK(net_literal(&a, "[::1", 80) && net_literal(&a, "::1]", 80) && net_literal(&a, "[]", 80) && net_literal(&a, "[", 80));
+    CHECK(net_literal(&a, "[::1", 80) && net_literal(&a, "::1]", 80) && net_literal(&a, "[]", 80) &&
+          net_literal(&a, "[", 80));
     CHECK(net_literal(&a, "[127.0.0.1]", 80) && net_literal(&a, "[[::1]]", 80));
     CHECK(!net_literal(&a, "::", 80));
     CHECK(!net_is_local(&a));
@@ -151,7 +189,10 @@ static void connects_without_waiting(void) {
 }
 
 static const struct unit_case cases[] = {
-    {"literals", literals}, {"random-literals", random_literals}, {"texts", texts},
-    {"paths", paths},       {"connects-without-waiting", connects_without_waiting},
+    {"literals", literals},
+    {"random-literals", random_literals},
+    {"texts", texts},
+    {"paths", paths},
+    {"connects-without-waiting", connects_without_waiting},
 };
 UNIT_MAIN("net", cases)

@@ -11,11 +11,15 @@ static void set_flag(const char *value) { strcat(said, value ? "bad;" : "r;"); }
 static void set_name(const char *value) { strcat(strcat(strcat(said, "n="), value), ";"); }
 static void set_path(const char *value) { strcat(strcat(strcat(said, "u="), value), ";"); }
 
-static const struct opt options[] = {
-    {'r', NULL, "a flag", set_flag}, {'n', "NAME...", "a name", set_name}, {'u', "PATH", "a path", set_path}, {0}};
-static const struct opt_applet applet = {"vios-test", "[-r] [operand]", "About it.\n", options, 3, true};
+static const struct opt options[] = {{'r', NULL, "a flag", set_flag},
+                                     {'n', "NAME...", "a name", set_name},
+                                     {'u', "PATH", "a path", set_path},
+                                     {0}};
+static const struct opt_applet applet = {"vios-test", "[-r] [operand]", "About it.\n", options, 3,
+                                         true};
 
-/* What a command line leads to: what was set and the operands, or the exit status and all output. */
+/* What a command line leads to: what was set and the operands, or the exit status and all output.
+ */
 static const char *parse(const char *line) {
     static char got[2000];
     char *argv[20] = {(char[]){"vios-test"}}, words[200];
@@ -89,14 +93,16 @@ static void command_lines(void) {
 }
 
 static void bad_usage(void) {
-    static const char *const lines[] = {"-x", "-rx", "-n", "-rn", "--nonsense", "a b c", "-r a b c", "a -r b c", "a -x", "a -n",
+    static const char *const lines[] = {"-x",        "-rx",        "-n",       "-rn",  "--nonsense",
+                                        "a b c",     "-r a b c",   "a -r b c", "a -x", "a -n",
                                         "-u a -u b", "-ua b -rub", "--versio"};
 
     for (unsigned i = 0; i < sizeof lines / sizeof *lines; i++) {
         const char *got = parse(lines[i]);
         size_t n = strlen(got);
 
-        if (strncmp(got, "vios-test: FATAL: ", 18) || !strstr(got, "--help") || n < 6 || strcmp(got + n - 6, "exit 3"))
+        if (strncmp(got, "vios-test: FATAL: ", 18) || !strstr(got, "--help") || n < 6 ||
+            strcmp(got + n - 6, "exit 3"))
             FAIL("\"%s\" gives \"%s\"", lines[i], got);
     }
     CHECK(strstr(parse("-x"), "-x"));
@@ -105,13 +111,15 @@ static void bad_usage(void) {
 }
 
 static void help(void) {
-    static const char *const lines[] = {"-h", "--help", "-rh", "-h a b c", "--help -x", "a b --help"};
+    static const char *const lines[] = {"-h",       "--help",    "-rh",
+                                        "-h a b c", "--help -x", "a b --help"};
 
     for (unsigned i = 0; i < sizeof lines / sizeof *lines; i++) {
         const char *got = parse(lines[i]);
 
         CHECK(!strncmp(got, "Usage: vios-test ", 17));
-        CHECK(strstr(got, "About it.") && strstr(got, "-n NAME") && strstr(got, "a path") && strstr(got, "--help"));
+        CHECK(strstr(got, "About it.") && strstr(got, "-n NAME") && strstr(got, "a path") &&
+              strstr(got, "--help"));
         CHECK(!strstr(got, "exit "));
     }
 }
@@ -123,6 +131,8 @@ static void version(void) {
         SAME_TEXT(parse(lines[i]), OPT_VERSION);
 }
 
-static const struct unit_case cases[] = {
-    {"command-lines", command_lines}, {"bad-usage", bad_usage}, {"help", help}, {"version", version}};
+static const struct unit_case cases[] = {{"command-lines", command_lines},
+                                         {"bad-usage", bad_usage},
+                                         {"help", help},
+                                         {"version", version}};
 UNIT_MAIN("opt", cases)

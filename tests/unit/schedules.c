@@ -1,13 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* schedules: the whole of each proxy but its directory watch, in the simulation of sim.h and ends.h, through random schedules.
+/* clang-format off */
+/* schedules: the whole of each proxy but its directory watch, in the simulation of sim.h and
+ * ends.h, through random schedules.
  *
- *     schedules CONFIG guest|host FIRST COUNT    runs schedules FIRST .. FIRST + COUNT - 1, each in a process of its own
+ *     schedules CONFIG guest|host FIRST COUNT    runs schedules FIRST .. FIRST + COUNT - 1, each
+ *                                                in a process of its own
  *     schedules -v guest|host N                  runs schedule N here, and shows what happens
  *
- * In each schedule ports or sockets, apps and sessions come, talk and go, with short reads and writes, EINTR, EAGAIN, writes that
- * return 0, missing descriptors, detached hosts, unplugged ports, resets, refusals, time-outs. Checked: every byte on both sides; the
- * frames on the wire; that no session lacks its end; that the program neither spins nor sleeps while it has work (sleeps()); that no
+ * In each schedule ports or sockets, apps and sessions come, talk and go, with short reads and
+ * writes, EINTR, EAGAIN, writes that
+ * return 0, missing descriptors, detached hosts, unplugged ports, resets, refusals, time-outs.
+ * Checked: every byte on both sides; the
+ * frames on the wire; that no session lacks its end; that the program neither spins nor sleeps
+ * while it has work (sleeps()); that no
  * descriptor is left. */
+/* clang-format on */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -17,13 +24,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../../applets/lib/relay/channels.h"
 #include "../../applets/lib/base/file.h"
+#include "../../applets/lib/base/loop.h"
+#include "../../applets/lib/base/sys.h"
+#include "../../applets/lib/relay/channels.h"
 #include "../../applets/lib/relay/clients.h"
 #include "../../applets/lib/relay/host.h"
-#include "../../applets/lib/base/loop.h"
 #include "../../applets/lib/relay/relay.h"
-#include "../../applets/lib/base/sys.h"
 #include "ends.h"
 #include "fakes.h"
 
@@ -109,7 +116,8 @@ static struct app *waiting(void) {
     struct app *first = NULL;
 
     for (unsigned i = 0; i < app_count; i++)
-        if (is_guest && apps[i].started && !apps[i].taken && (!first || apps[i].start_at < first->start_at))
+        if (is_guest && apps[i].started && !apps[i].taken &&
+            (!first || apps[i].start_at < first->start_at))
             first = &apps[i];
     return first;
 }
@@ -179,8 +187,8 @@ static int connect_to(struct sim_file *f, const char *path) {
         sim_note("the service refuses");
         return service_error();
     }
-    a = app_new(sim_random(8) ? 8 + sim_random(ends_size) : 0, (enum app_end)(sim_random(8) < 6 ? sim_random(2) : 2 + sim_random(2)),
-                sim_now());
+    a = app_new(sim_random(8) ? 8 + sim_random(ends_size) : 0,
+                (enum app_end)(sim_random(8) < 6 ? sim_random(2) : 2 + sim_random(2)), sim_now());
     *f = (struct sim_file){.kind = SIM_STREAM, .fd = f->fd, .in = a->f->in, .out = a->f->out};
     a->f->in.data = a->f->out.data = NULL;
     sim_forget(a->f);
@@ -335,9 +343,7 @@ static long long next(void) {
 
 /* ---- what must hold whenever the program sleeps ---- */
 
-static bool all_busy(void) {
-    return channel_busy() >= role->busy;
-}
+static bool all_busy(void) { return channel_busy() >= role->busy; }
 
 /* A channel that has something to read, which the program does not watch: is there a reason? */
 static bool may_ignore(const struct channel *ch, const struct sim_file *f) {
@@ -364,7 +370,8 @@ static void check_channel(const struct channel *ch, const struct sim_file *f) {
     if (!ch->end.attached && f->attached && sim_writable(f))
         sim_fail("%s: the host has come, and the program sleeps", ch->name);
     if (sim_readable(f) && f->attached && !may_ignore(ch, f))
-        sim_fail("%s: %u bytes to read in state %s, and the program sleeps", ch->name, f->in.n, c ? session_state_name(&c->session) : "-");
+        sim_fail("%s: %u bytes to read in state %s, and the program sleeps", ch->name, f->in.n,
+                 c ? session_state_name(&c->session) : "-");
     if (!t || t->pending)
         return;
     if (conn_is_stuck(c) && sim_writable(t))
@@ -378,12 +385,12 @@ static void sleeps(void) {
 
     for (unsigned i = 0; i < channels_count() && !sim_faults.lost_wake; i++) {
         ch = channels_at(i);
-        if (*ch->name && ch->end.fd >= 0 && sim_at(ch->end.fd)->kind != SIM_NONE && (!is_guest || !sim_at(ch->end.fd)->unplugged) &&
-            !sim_at(ch->end.fd)->in_end)
+        if (*ch->name && ch->end.fd >= 0 && sim_at(ch->end.fd)->kind != SIM_NONE &&
+            (!is_guest || !sim_at(ch->end.fd)->unplugged) && !sim_at(ch->end.fd)->in_end)
             check_channel(ch, sim_at(ch->end.fd));
     }
-    if (is_guest && has_client() && !sim_watches(listener, false) && !sim_faults.no_fd && !sim_faults.high_fd && !stopping &&
-        clients_choose(&ch) <= CLIENTS_LINGERS)
+    if (is_guest && has_client() && !sim_watches(listener, false) && !sim_faults.no_fd &&
+        !sim_faults.high_fd && !stopping && clients_choose(&ch) <= CLIENTS_LINGERS)
         sim_fail("a client waits, a channel is free or lingers, and the program sleeps");
 }
 
@@ -401,7 +408,8 @@ static void stops(void) {
     for (unsigned i = 0; i < channel_busy(); i++) {
         const struct channel *ch = channel_busy_at(i);
 
-        sim_fail("%s: busy in state %s, due %#x, owed %zu", ch->name, ch->conns ? session_state_name(&ch->conns->session) : "-",
+        sim_fail("%s: busy in state %s, due %#x, owed %zu", ch->name,
+                 ch->conns ? session_state_name(&ch->conns->session) : "-",
                  ch->conns ? ch->conns->due : 0, ch->end.owed_bytes);
     }
     if (sim_open_files() != channels + is_guest + 2)
@@ -419,12 +427,14 @@ static void stops(void) {
 
 /* ---- schedules ---- */
 
-static const struct sim_world world = {act, next, open_port, connect_to, accept_client, has_client, sleeps, stops};
+static const struct sim_world world = {act,           next,       open_port, connect_to,
+                                       accept_client, has_client, sleeps,    stops};
 
 static unsigned rate(unsigned most) { return sim_random(2) ? 0 : 1 + sim_random(most); }
 
 static void choose_faults(void) {
-    sim_faults = (struct sim_faults){rate(100), rate(100), rate(900), rate(100), rate(500), rate(30), 0, 0, rate(100), 0};
+    sim_faults = (struct sim_faults){rate(100), rate(100), rate(900), rate(100), rate(500),
+                                     rate(30),  0,         0,         rate(100), 0};
     if (!sim_random(10))
         sim_faults.no_fd = rate(300);
     if (!sim_random(10))
@@ -453,7 +463,8 @@ static void setup(void) {
         peer_new(is_guest, name)->sessions_left = is_guest ? 0 : sim_random(5);
     }
     for (unsigned i = 0, n = is_guest ? 1 + sim_random(8) : 0; i < n; i++)
-        app_new(sim_random(8) ? 8 + sim_random(ends_size) : 0, (enum app_end)(sim_random(8) < 6 ? sim_random(2) : 2 + sim_random(2)),
+        app_new(sim_random(8) ? 8 + sim_random(ends_size) : 0,
+                (enum app_end)(sim_random(8) < 6 ? sim_random(2) : 2 + sim_random(2)),
                 sim_now() + sim_random(sim_random(2) ? 20 : 4000));
 }
 
@@ -500,8 +511,8 @@ static bool run_apart(unsigned long long seed) {
     why[strcspn(why, "\n")] = '\0';
     if (!status)
         return true;
-    printf("not ok schedules/%s-%s%s%s (schedule %llu, wait status %#x)\n", is_guest ? "guest" : "host", config, *why ? "" : ": crashed",
-           why, seed, status);
+    printf("not ok schedules/%s-%s%s%s (schedule %llu, wait status %#x)\n",
+           is_guest ? "guest" : "host", config, *why ? "" : ": crashed", why, seed, status);
     fflush(stdout);
     return false;
 }

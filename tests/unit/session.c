@@ -4,13 +4,39 @@
 #include "sessioncheck.h"
 #include "unit.h"
 
-enum { SEND_SYN = SESSION_SEND_SYN, SYNACK = SESSION_SEND_SYNACK, ACK = SESSION_SEND_ACK, EOS = SESSION_SEND_EOS, RESET = SESSION_SEND_RESET };
-enum { CONNECT = SESSION_CONNECT, DELIVER = SESSION_DELIVER, SHUT = SESSION_SHUT, CLOSE = SESSION_CLOSE, ABORT = SESSION_ABORT };
+enum {
+    SEND_SYN = SESSION_SEND_SYN,
+    SYNACK = SESSION_SEND_SYNACK,
+    ACK = SESSION_SEND_ACK,
+    EOS = SESSION_SEND_EOS,
+    RESET = SESSION_SEND_RESET
+};
+enum {
+    CONNECT = SESSION_CONNECT,
+    DELIVER = SESSION_DELIVER,
+    SHUT = SESSION_SHUT,
+    CLOSE = SESSION_CLOSE,
+    ABORT = SESSION_ABORT
+};
 
 /* Where a link is before an event; E: agreed; S, G: end of stream sent, got. */
-enum before { IDLE, SYN_SENT, CONNECTING, SYN_RCVD, OPEN, OPEN_E, OPEN_ES, OPEN_EG, OPEN_S, CLOSING_ORDERLY, CLOSING_ABORT, ENDED };
-static const char *const before_names[] = {"idle", "syn-sent", "connecting", "syn-rcvd", "open", "open-E", "open-E-sent", "open-E-got",
-                                           "open-sent", "closing-orderly", "closing-abort", "over"};
+enum before {
+    IDLE,
+    SYN_SENT,
+    CONNECTING,
+    SYN_RCVD,
+    OPEN,
+    OPEN_E,
+    OPEN_ES,
+    OPEN_EG,
+    OPEN_S,
+    CLOSING_ORDERLY,
+    CLOSING_ABORT,
+    ENDED
+};
+static const char *const before_names[] = {
+    "idle",        "syn-sent",   "connecting", "syn-rcvd",        "open",          "open-E",
+    "open-E-sent", "open-E-got", "open-sent",  "closing-orderly", "closing-abort", "over"};
 
 static const unsigned char G[4] = {'g', 'u', 'e', 's'}, H[4] = {'h', 'o', 's', 't'};
 
@@ -22,7 +48,8 @@ static struct frame make(char ctrl, const void *guest, const void *host, unsigne
     return f;
 }
 
-static void frame_to(struct session *l, char ctrl, const void *guest, const void *host, const char *text) {
+static void frame_to(struct session *l, char ctrl, const void *guest, const void *host,
+                     const char *text) {
     struct frame f = make(ctrl, guest, host, (unsigned)strlen(text));
 
     session_frame(l, &f, text, f.length);
@@ -61,20 +88,25 @@ static struct session bring(enum session_role role, enum before b) {
     return l;
 }
 
-/* What happens: a frame, spelt ctrl and whose token ('o' own, 'h' own guest with another host, 'x' a stranger's, 'R' RRRR, '?' own guest
- * and ????) and payload length, or an event. */
+/* What happens: a frame, spelt ctrl and whose token ('o' own, 'h' own guest with another host, 'x'
+ * a stranger's, 'R' RRRR, '?' own guest and ????) and payload length, or an event. */
 static unsigned happen(struct session *l, const char *what) {
     static const struct {
         const char *name;
         enum session_event event;
-    } events[] = {{"refused", SESSION_REFUSED}, {"eof", SESSION_LOCAL_EOF},       {"error", SESSION_LOCAL_ERROR}, {"bad", SESSION_BAD},
-                  {"timeout", SESSION_TIMEOUT}, {"delivered", SESSION_DELIVERED}, {"detach", SESSION_DETACH},     {"stop", SESSION_STOP}};
-    const unsigned char *guest = what[1] == 'x' ? (const unsigned char *)"xxxx" : what[1] == 'R' ? (const unsigned char *)"RRRR" : G;
+    } events[] = {{"refused", SESSION_REFUSED},   {"eof", SESSION_LOCAL_EOF},
+                  {"error", SESSION_LOCAL_ERROR}, {"bad", SESSION_BAD},
+                  {"timeout", SESSION_TIMEOUT},   {"delivered", SESSION_DELIVERED},
+                  {"detach", SESSION_DETACH},     {"stop", SESSION_STOP}};
+    const unsigned char *guest = what[1] == 'x'   ? (const unsigned char *)"xxxx"
+                                 : what[1] == 'R' ? (const unsigned char *)"RRRR"
+                                                  : G;
     const unsigned char *host = what[1] == 'R'   ? (const unsigned char *)"RRRR"
                                 : what[1] == '?' ? (const unsigned char *)"????"
                                 : what[1] == 'h' ? (const unsigned char *)"hhhh"
                                                  : H;
-    struct frame f = make(*what, guest, host, *what >= 'A' && *what <= 'Z' ? (unsigned)atoi(what + 2) : 0);
+    struct frame f =
+        make(*what, guest, host, *what >= 'A' && *what <= 'Z' ? (unsigned)atoi(what + 2) : 0);
 
     if (!strcmp(what, "connected"))
         return session_connected(l, H);
@@ -210,8 +242,8 @@ static void table(void) {
             l = bring((enum session_role)role, r->before);
             actions = happen(&l, r->what);
             if (actions != r->actions || l.state != r->after)
-                FAIL("%s %s, %s: actions %#x, not %#x; state %d, not %d", role ? "host" : "guest", before_names[r->before], r->what,
-                     actions, r->actions, l.state, (int)r->after);
+                FAIL("%s %s, %s: actions %#x, not %#x; state %d, not %d", role ? "host" : "guest",
+                     before_names[r->before], r->what, actions, r->actions, l.state, (int)r->after);
         }
 }
 
@@ -258,7 +290,13 @@ static void capabilities(void) {
     static const struct {
         const char *text; /* offered to the host; answered to the guest */
         bool eos;
-    } texts[] = {{"E", true}, {"", false}, {"M", false}, {"e", false}, {"xyzE", true}, {"0123456789abcdeE", true}, {"0123456789abcdefE", false}};
+    } texts[] = {{"E", true},
+                 {"", false},
+                 {"M", false},
+                 {"e", false},
+                 {"xyzE", true},
+                 {"0123456789abcdeE", true},
+                 {"0123456789abcdefE", false}};
 
     for (unsigned i = 0; i < sizeof texts / sizeof *texts; i++) {
         struct session host = {.role = SESSION_HOST}, guest;
@@ -308,15 +346,17 @@ static void random_events(void) {
         struct session l = {.role = (unsigned char)(i & 1)};
 
         for (unsigned k = 0, n = unit_random(40); k < n; k++) {
-            struct frame f = make("ABCDHZ"[unit_random(6)], unit_random(9) ? G : (const unsigned char *)"RRRR",
-                                  unit_random(4) ? l.tokens.host : H, unit_random(3));
+            struct frame f =
+                make("ABCDHZ"[unit_random(6)], unit_random(9) ? G : (const unsigned char *)"RRRR",
+                     unit_random(4) ? l.tokens.host : H, unit_random(3));
 
             if (l.role == SESSION_GUEST && l.state == SESSION_IDLE && !unit_random(3))
                 session_open(&l, G, unit_random(2));
             else if (l.state == SESSION_CONNECTING && !unit_random(3))
                 session_connected(&l, H);
             else
-                sessioncheck_step(&l, unit_random(3) ? &f : NULL, (enum session_event)unit_random(SESSION_STOP + 1));
+                sessioncheck_step(&l, unit_random(3) ? &f : NULL,
+                                  (enum session_event)unit_random(SESSION_STOP + 1));
         }
     }
 }
@@ -325,7 +365,7 @@ static void random_events(void) {
 
 struct side {
     struct session l;
-    struct frame q[64]; /* on its way to this side */
+    struct frame q[64];        /* on its way to this side */
     unsigned head, tail, left; /* left: DATA frames still to send */
     bool eof, shut, closed;
 };
@@ -357,7 +397,8 @@ static void carry_out(struct side *s, struct side *other, unsigned actions, bool
 static void a_pair_comes_to_its_end(void) {
     for (int i = 0; i < 5000; i++) {
         bool agree = unit_random(2);
-        struct side s[2] = {{.l = {.role = SESSION_GUEST}, .left = unit_random(5)}, {.l = {.role = SESSION_HOST}, .left = unit_random(5)}};
+        struct side s[2] = {{.l = {.role = SESSION_GUEST}, .left = unit_random(5)},
+                            {.l = {.role = SESSION_HOST}, .left = unit_random(5)}};
         unsigned total[2] = {s[0].left, s[1].left}, got[2] = {0, 0};
         int rounds = 0;
 
@@ -367,14 +408,16 @@ static void a_pair_comes_to_its_end(void) {
         while (s[0].l.state != SESSION_OVER || s[1].l.state != SESSION_OVER) {
             unsigned k = unit_random(2);
             struct side *me = &s[k], *other = &s[!k];
-            bool quiet = me->head == me->tail && other->head == other->tail && !me->left && !other->left;
+            bool quiet =
+                me->head == me->tail && other->head == other->tail && !me->left && !other->left;
 
             CHECK(++rounds < 10000);
             if (me->l.state == SESSION_CLOSING && unit_random(2)) {
                 carry_out(me, other, session_event(&me->l, SESSION_DELIVERED, NULL), agree);
             } else if (me->head != me->tail && me->l.state < SESSION_CLOSING && unit_random(2)) {
                 struct frame f = me->q[me->head++ % 64];
-                unsigned actions = session_frame(&me->l, &f, "E", f.length && f.ctrl != 'D' ? 1 : 0);
+                unsigned actions =
+                    session_frame(&me->l, &f, "E", f.length && f.ctrl != 'D' ? 1 : 0);
 
                 got[k] += (actions & SESSION_DELIVER) != 0;
                 carry_out(me, other, actions, agree);

@@ -32,8 +32,8 @@ static struct sim_file *by_fd[FD_SETSIZE + 8];
 static fd_set watched_read, watched_write;
 static struct sim_file *signals;
 static int signal_number;
-static bool io_signal;     /* SIGIO is pending */
-static bool progress;      /* since the last select() */
+static bool io_signal; /* SIGIO is pending */
+static bool progress;  /* since the last select() */
 static unsigned idle_rounds, round_calls, rounds = 1;
 
 /* ---- the test's side ---- */
@@ -123,7 +123,9 @@ void sim_give(struct sim_file *f, int fd) {
     f->fd = fd;
 }
 
-struct sim_file *sim_at(int fd) { return fd < 0 ? NULL : by_fd[fd]; }
+struct sim_file *sim_at(int fd) {
+    return fd < 0 ? NULL : by_fd[fd];
+}
 
 unsigned sim_open_files(void) {
     unsigned n = 0;
@@ -134,7 +136,8 @@ unsigned sim_open_files(void) {
 }
 
 bool sim_watches(const struct sim_file *f, bool write) {
-    return f->fd >= 0 && f->fd < FD_SETSIZE && (FD_ISSET(f->fd, write ? &watched_write : &watched_read) || (f->async && !write));
+    return f->fd >= 0 && f->fd < FD_SETSIZE &&
+           (FD_ISSET(f->fd, write ? &watched_write : &watched_read) || (f->async && !write));
 }
 
 bool sim_readable(const struct sim_file *f) {
@@ -256,7 +259,8 @@ static ssize_t do_read(struct sim_file *f, void *p, size_t n) {
         return fault(EAGAIN);
     if (f->in.n) {
         progress = true;
-        return sim_get(&f->in, p, port ? take_chunk(f, n) : shorten(n > 1 << 20 ? 1 << 20 : (unsigned)n));
+        return sim_get(&f->in, p,
+                       port ? take_chunk(f, n) : shorten(n > 1 << 20 ? 1 << 20 : (unsigned)n));
     }
     if (port ? !f->attached : f->in_end)
         return told(f, 0);
@@ -287,7 +291,8 @@ static ssize_t do_write(struct sim_file *f, const void *p, size_t n) {
         progress = true;
         return 0;
     }
-    if (port && n > PORT_WRITE && !f->cut && !memcmp(p, "VS1", 3) && memcmp((const char *)p + PORT_WRITE, "VS1", 3) != 0)
+    if (port && n > PORT_WRITE && !f->cut && !memcmp(p, "VS1", 3) &&
+        memcmp((const char *)p + PORT_WRITE, "VS1", 3) != 0)
         sim_fail("a frame that a port takes in two pieces");
     if ((port && !f->attached) || f->out.n >= f->out.cap) {
         errno = EAGAIN;
@@ -364,7 +369,8 @@ ssize_t __wrap_write(int fd, const void *p, size_t n) {
     return (ssize_t)n;
 }
 
-/* Segment after segment, until one is not filled: a port has no readv() of its own. A stream's keeps an end or an error for the next. */
+/* Segment after segment, until one is not filled: a port has no readv() of its own. A stream's
+ * keeps an end or an error for the next. */
 static ssize_t read_segments(struct sim_file *f, const struct iovec *v, int count) {
     ssize_t all = 0;
 
@@ -483,7 +489,8 @@ int __wrap_connect(int fd, const struct sockaddr *a, socklen_t n) {
     if (!f)
         return __real_connect(fd, a, n);
     progress = true;
-    reason = world->connect(f, a->sa_family == AF_UNIX ? let_go(((const struct sockaddr_un *)a)->sun_path) : NULL);
+    reason = world->connect(
+        f, a->sa_family == AF_UNIX ? let_go(((const struct sockaddr_un *)a)->sun_path) : NULL);
     if (!reason)
         return 0;
     errno = reason;
@@ -620,7 +627,8 @@ enum { CLOCK_GETTIME = SYS_clock_gettime };
 
 /* What SIGIO tells of: bytes that came, and ends. */
 static unsigned long long news_of(const struct sim_file *f) {
-    return f->in.total << 5 | f->in_end << 4 | f->in_reset << 3 | f->attached << 2 | f->unplugged << 1 | f->deaf;
+    return f->in.total << 5 | f->in_end << 4 | f->in_reset << 3 | f->attached << 2 |
+           f->unplugged << 1 | f->deaf;
 }
 
 static void tell_by_signal(void) {
@@ -643,8 +651,8 @@ static long do_fcntl(struct sim_file *f, long command, long value) {
     return 0;
 }
 
-/* The clock and fcntl() are asked for by their numbers. With six arguments instead of "...": the sanitizers do not like to see absent
- * ones read. */
+/* The clock and fcntl() are asked for by their numbers. With six arguments instead of "...": the
+ * sanitizers do not like to see absent ones read. */
 long __real_syscall(long number, long a, long b, long c, long d, long e, long f);
 long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f);
 long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f) {
@@ -681,7 +689,8 @@ void sim_signal(int number) { signal_number = number; }
 
 /* ---- select() ---- */
 
-/* How select() may err: not at all; a port that takes bytes again stays unseen; also, some is seen later or without cause. */
+/* How select() may err: not at all; a port that takes bytes again stays unseen; also, some is seen
+ * later or without cause. */
 enum fill { EXACT, LOSES, ERRS };
 
 /* Fills the sets with what is ready of what is watched. */
@@ -705,7 +714,8 @@ static int fill(int count, fd_set *r, fd_set *w, enum fill how) {
         if (how == ERRS && sim_chance(sim_faults.hide)) {
             is_read = is_write = false;
             f->told = ~0ULL; /* it comes only now */
-        } else if (how == ERRS && f->kind == SIM_STREAM && !f->pending && sim_chance(sim_faults.spurious)) {
+        } else if (how == ERRS && f->kind == SIM_STREAM && !f->pending &&
+                   sim_chance(sim_faults.spurious)) {
             is_read |= want_read;
             is_write |= want_write;
             progress = true;
@@ -735,7 +745,8 @@ static void check_round(void) {
     rounds++;
 }
 
-/* Nothing is ready and nothing happens now. Returns false when the time-out is over, or the end has come. */
+/* Nothing is ready and nothing happens now. Returns false when the time-out is over, or the end has
+ * come. */
 static bool pass_time(long long limit) {
     long long next;
 
@@ -757,8 +768,11 @@ static bool pass_time(long long limit) {
     return true;
 }
 
-/* loop_peek() asks about one descriptor and does not wait; the loop always waits for signals too. */
-static bool is_peek(const fd_set *r, long ms) { return !ms && signals && !FD_ISSET(signals->fd, r); }
+/* loop_peek() asks about one descriptor and does not wait; the loop always waits for signals too.
+ */
+static bool is_peek(const fd_set *r, long ms) {
+    return !ms && signals && !FD_ISSET(signals->fd, r);
+}
 
 int __real_sys_select(int count, fd_set *r, fd_set *w, long ms);
 int __wrap_sys_select(int count, fd_set *r, fd_set *w, long ms);

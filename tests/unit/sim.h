@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sim: a kernel made of memory. The proxies' objects are linked with -Wl,--wrap=CALL for all that they use of the real one, so that
- * the same code runs on ports, sockets and a clock that belong to the test, with faults from a seed. Time passes only in select(). */
+/* sim: a kernel made of memory. The proxies' objects are linked with -Wl,--wrap=CALL for all that
+ * they use of the real one, so that the same code runs on ports, sockets and a clock that belong to
+ * the test, with faults from a seed. Time passes only in select(). */
 #ifndef VIOS_SIM_H
 #define VIOS_SIM_H
 
@@ -20,16 +21,17 @@ struct sim_pipe {
 enum sim_kind { SIM_NONE, SIM_PORT, SIM_STREAM, SIM_LISTENER, SIM_SIGNALS };
 
 /* One open file of the program and its other side, which is the test's.
- * in, out: as the program sees them. in_end, in_reset: the other side has shut down, has reset. out_end, out_reset: the program has.
- * attached, unplugged: ports. seen: the program was told of the end of in. pending, error: a connect under way and its result.
- * async: SIGIO tells of it; told: what it told last.
- * cut: a write was, shorter than a port would cut it.
- * deaf: (stream) the other side has closed altogether: what the program writes is answered by a reset. */
+ * in, out: as the program sees them. in_end, in_reset: the other side has shut down, has reset.
+ * out_end, out_reset: the program has. attached, unplugged: ports. seen: the program was told of
+ * the end of in. pending, error: a connect under way and its result. async: SIGIO tells of it;
+ * told: what it told last. cut: a write was, shorter than a port would cut it. deaf: (stream) the
+ * other side has closed altogether: what the program writes is answered by a reset. */
 struct sim_file {
     enum sim_kind kind;
     int fd; /* -1: not open (any more) */
     struct sim_pipe in, out;
-    bool in_end, in_reset, out_end, out_reset, attached, unplugged, seen, pending, linger0, deaf, async, reset_told, cut;
+    bool in_end, in_reset, out_end, out_reset, attached, unplugged, seen, pending, linger0, deaf,
+        async, reset_told, cut;
     unsigned long long told;
     int error;
     unsigned zero_round;
@@ -41,10 +43,11 @@ struct sim_faults {
     unsigned eintr, eagain, shorts, zero, hide, spurious, no_fd, high_fd, aborted, lost_wake;
 };
 
-/* What surrounds the program. act: one thing that can happen now; false if there is none. next: when something happens by itself,
- * ms, -1 never. open: the port or socket at a path, or NULL with errno set. connect: to a path, or (NULL) to the service; 0 or errno.
- * accept: the next client, or NULL. sleeps: called whenever the program is about to sleep. stops: all is over; the program may end
- * (by sim_signal(SIGTERM), or by a longjmp() out of this). */
+/* What surrounds the program. act: one thing that can happen now; false if there is none. next:
+ * when something happens by itself, ms, -1 never. open: the port or socket at a path, or NULL with
+ * errno set. connect: to a path, or (NULL) to the service; 0 or errno. accept: the next client, or
+ * NULL. sleeps: called whenever the program is about to sleep. stops: all is over; the program may
+ * end (by sim_signal(SIGTERM), or by a longjmp() out of this). */
 struct sim_world {
     bool (*act)(void);
     long long (*next)(void);

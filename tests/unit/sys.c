@@ -26,15 +26,18 @@ static void files(void) {
 static void sockets(void) {
     struct sockaddr_un any = {.sun_family = AF_UNIX}, us, from;
     socklen_t n = sizeof us, m = sizeof from;
-    int listener = sys_socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0), client = sys_socket(AF_UNIX, SOCK_STREAM, 0), fd;
+    int listener = sys_socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0),
+        client = sys_socket(AF_UNIX, SOCK_STREAM, 0), fd;
     char c = 0;
 
     check_fd(listener, false);
     check_fd(client, true);
-    CHECK(!bind(listener, (struct sockaddr *)&any, sizeof any.sun_family) && !listen(listener, 1)); /* a name of the kernel's choice */
+    CHECK(!bind(listener, (struct sockaddr *)&any, sizeof any.sun_family) &&
+          !listen(listener, 1)); /* a name of the kernel's choice */
     EQUAL(sys_accept(listener, (struct sockaddr *)&from, &m), -1);
     EQUAL(errno, EAGAIN);
-    CHECK(!getsockname(listener, (struct sockaddr *)&us, &n) && !connect(client, (struct sockaddr *)&us, n));
+    CHECK(!getsockname(listener, (struct sockaddr *)&us, &n) &&
+          !connect(client, (struct sockaddr *)&us, n));
     m = sizeof from;
     fd = sys_accept(listener, (struct sockaddr *)&from, &m);
     check_fd(fd, false);
@@ -82,6 +85,7 @@ static void selecting(void) {
     EQUAL(errno, EBADF);
 }
 
-static const struct unit_case cases[] = {{"files", files}, {"sockets", sockets}, {"signals", signals}, {"selecting", selecting}};
+static const struct unit_case cases[] = {
+    {"files", files}, {"sockets", sockets}, {"signals", signals}, {"selecting", selecting}};
 
 UNIT_MAIN("sys", cases)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* unit: checks and cases for the tests of the parts of applets/lib.
  *
- * A test is a table of named cases and a main() that is UNIT_MAIN. Each case runs in a process of its own and costs one line,
- * `ok FILE/CASE` or `not ok FILE/CASE: why`. Arguments choose cases by a part of the name. SEED repeats the random ones. */
+ * A test is a table of named cases and a main() that is UNIT_MAIN. Each case runs in a process of
+ * its own and costs one line, `ok FILE/CASE` or `not ok FILE/CASE: why`. Arguments choose cases by
+ * a part of the name. SEED repeats the random ones. */
 #ifndef VIOS_UNIT_H
 #define VIOS_UNIT_H
 
@@ -22,27 +23,27 @@ struct unit_case {
 };
 
 /* The case has failed: says so in its line, and ends it. */
-#define FAIL(...)                                                                                                                \
-    do {                                                                                                                         \
-        char unit_why[400];                                                                                                      \
-        snprintf(unit_why, sizeof unit_why, __VA_ARGS__);                                                                        \
-        unit_fail(__FILE__, __LINE__, unit_why);                                                                                 \
+#define FAIL(...) \
+    do { \
+        char unit_why[400]; \
+        snprintf(unit_why, sizeof unit_why, __VA_ARGS__); \
+        unit_fail(__FILE__, __LINE__, unit_why); \
     } while (0)
-#define CHECK(condition)                                                                                                         \
-    do {                                                                                                                         \
-        if (!(condition))                                                                                                        \
-            FAIL("%s", #condition);                                                                                              \
+#define CHECK(condition) \
+    do { \
+        if (!(condition)) \
+            FAIL("%s", #condition); \
     } while (0)
-#define EQUAL(got, wanted)                                                                                                       \
-    do {                                                                                                                         \
-        long long unit_got = (long long)(got), unit_wanted = (long long)(wanted);                                                \
-        if (unit_got != unit_wanted)                                                                                             \
-            FAIL("%s is %lld, not %lld", #got, unit_got, unit_wanted);                                                           \
+#define EQUAL(got, wanted) \
+    do { \
+        long long unit_got = (long long)(got), unit_wanted = (long long)(wanted); \
+        if (unit_got != unit_wanted) \
+            FAIL("%s is %lld, not %lld", #got, unit_got, unit_wanted); \
     } while (0)
-#define SAME_TEXT(got, wanted)                                                                                                   \
-    do {                                                                                                                         \
-        if (strcmp(got, wanted))                                                                                                 \
-            FAIL("%s is \"%s\", not \"%s\"", #got, got, wanted);                                                                 \
+#define SAME_TEXT(got, wanted) \
+    do { \
+        if (strcmp(got, wanted)) \
+            FAIL("%s is \"%s\", not \"%s\"", #got, got, wanted); \
     } while (0)
 
 static inline void unit_fail(const char *file, int line, const char *why) {
@@ -109,21 +110,22 @@ static inline int unit_one(const char *file, const struct unit_case *c) {
     else if (*why)
         printf("not ok %s/%s%s (SEED=%llu)\n", file, c->name, why, unit_env_seed());
     else
-        printf("not ok %s/%s: ended with wait status %#x (SEED=%llu)\n", file, c->name, status, unit_env_seed());
+        printf("not ok %s/%s: ended with wait status %#x (SEED=%llu)\n", file, c->name, status,
+               unit_env_seed());
     return !status;
 }
 
-#define UNIT_MAIN(file, cases)                                                                                                   \
-    int main(int argc, char **argv) {                                                                                            \
-        int good = 1;                                                                                                            \
-        for (size_t i = 0; i < sizeof(cases) / sizeof *(cases); i++) {                                                           \
-            int wanted = argc < 2;                                                                                               \
-            for (int a = 1; a < argc; a++)                                                                                       \
-                wanted |= strstr((cases)[i].name, argv[a]) != NULL;                                                              \
-            if (wanted)                                                                                                          \
-                good &= unit_one(file, &(cases)[i]);                                                                             \
-        }                                                                                                                        \
-        return !good;                                                                                                            \
+#define UNIT_MAIN(file, cases) \
+    int main(int argc, char **argv) { \
+        int good = 1; \
+        for (size_t i = 0; i < sizeof(cases) / sizeof *(cases); i++) { \
+            int wanted = argc < 2; \
+            for (int a = 1; a < argc; a++) \
+                wanted |= strstr((cases)[i].name, argv[a]) != NULL; \
+            if (wanted) \
+                good &= unit_one(file, &(cases)[i]); \
+        } \
+        return !good; \
     }
 
 #endif

@@ -7,7 +7,8 @@
 
 enum { AGENT_OWNER = 32 /* bytes of a program's name with its NUL */ };
 
-/* Whose port has this name by Kconfig FOREIGN_PORTS, a text of this length; NULL: nobody's that is known. */
+/* Whose port has this name by Kconfig FOREIGN_PORTS, a text of this length; NULL: nobody's that is
+ * known. */
 const char *agent_of(const char *name, int *length);
 
 #endif

@@ -27,7 +27,9 @@ int file_read(const char *path, char *text, size_t cap) {
 }
 
 /* Whether the name is "." or "..". */
-static bool is_dots(const char *name) { return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2])); }
+static bool is_dots(const char *name) {
+    return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
+}
 
 /* The names in n bytes of a directory. False: fn has had enough. */
 static bool list_some(const char *entries, int n, file_list_fn *fn, void *arg) {
@@ -59,7 +61,8 @@ int file_list_all(int fd, file_list_fn *fn, void *arg) {
 }
 
 int file_list(const char *directory, bool follow, file_list_fn *fn, void *arg) {
-    return file_list_all(sys_open(directory, O_RDONLY | O_DIRECTORY | (follow ? 0 : O_NOFOLLOW)), fn, arg);
+    return file_list_all(sys_open(directory, O_RDONLY | O_DIRECTORY | (follow ? 0 : O_NOFOLLOW)),
+                         fn, arg);
 }
 
 static bool count_down(const char *name, void *arg) {
@@ -73,7 +76,8 @@ bool file_more_than(int fd, unsigned n) {
     return file_list_all(fd, count_down, &left) || left > n;
 }
 
-/* Linux's struct statx, which older musls lack; their stat() is 700 bytes for kernels before statx(). */
+/* Linux's struct statx, which older musls lack; their stat() is 700 bytes for kernels before
+ * statx(). */
 struct status {
     uint32_t mask, block_size;
     uint64_t attributes;
@@ -118,7 +122,11 @@ static int open_by_steps(int directory, const char *name, int flags) {
 }
 
 int file_open_below(int directory, const char *name, int flags) {
-    enum { OPENAT2 = 437, NO_SYMLINKS = 4, BENEATH = 8 }; /* since Linux 5.6; some sandboxes forbid it */
+    enum {
+        OPENAT2 = 437,
+        NO_SYMLINKS = 4,
+        BENEATH = 8
+    }; /* since Linux 5.6; some sandboxes forbid it */
     struct {
         uint64_t flags, mode, resolve;
     } how = {(unsigned)flags | O_NOFOLLOW | O_CLOEXEC, 0, NO_SYMLINKS | BENEATH};
@@ -154,8 +162,8 @@ const char *file_device(unsigned major, unsigned minor) {
     return fmt_base(file_link(link));
 }
 
-/* Whether /proc/devices has this major number as one of the driver's, which has one for each virtio-serial device. Block devices, which
- * come after all others, need no room. */
+/* Whether /proc/devices has this major number as one of the driver's, which has one for each
+ * virtio-serial device. Block devices, which come after all others, need no room. */
 static bool is_ports_major(unsigned major) {
     char text[4096], line[32];
     const char *p = text;
@@ -177,7 +185,8 @@ bool file_is_port_number(unsigned major, unsigned minor) {
 bool file_is_port(const char *path) {
     struct status st;
 
-    return !read_status(path, true, &st) && S_ISCHR(st.mode) && file_is_port_number(st.special[0], st.special[1]);
+    return !read_status(path, true, &st) && S_ISCHR(st.mode) &&
+           file_is_port_number(st.special[0], st.special[1]);
 }
 
 int file_open_port(const char *path) {
@@ -201,5 +210,6 @@ int file_open_port(const char *path) {
 bool file_same(const char *a, const char *b) {
     struct status x, y;
 
-    return !read_status(a, false, &x) && !read_status(b, false, &y) && x.inode == y.inode && !memcmp(x.device, y.device, sizeof x.device);
+    return !read_status(a, false, &x) && !read_status(b, false, &y) && x.inode == y.inode &&
+           !memcmp(x.device, y.device, sizeof x.device);
 }

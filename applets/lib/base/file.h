@@ -6,33 +6,36 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* The file's contents, cut at cap - 1 bytes, without a newline at the end, NUL-ended: the length, or -1 with errno. */
+/* The file's contents, cut at cap - 1 bytes, without a newline at the end, NUL-ended: the length,
+ * or -1 with errno. */
 int file_read(const char *path, char *text, size_t cap);
 
-/* Calls fn for each name but "." and ".." in the directory, on a small buffer, for as long as it returns true; 0, or -1 with errno.
- * follow: it may be a link. */
+/* Calls fn for each name but "." and ".." in the directory, on a small buffer, for as long as it
+ * returns true; 0, or -1 with errno. follow: it may be a link. */
 typedef bool file_list_fn(const char *name, void *arg);
 int file_list(const char *directory, bool follow, file_list_fn *fn, void *arg);
 
 /* The same for a directory that is open (-1: none is), and is closed then. */
 int file_list_all(int fd, file_list_fn *fn, void *arg);
 
-/* The same for the next names of an open directory, some tens of them at most: 1 if there may be more, 0 after the last one or when fn
- * has returned false, -1 with errno. */
+/* The same for the next names of an open directory, some tens of them at most: 1 if there may be
+ * more, 0 after the last one or when fn has returned false, -1 with errno. */
 int file_list_on(int fd, file_list_fn *fn, void *arg);
 
-/* (host) Opens a name of one or two components below a directory. A symbolic link is not followed, in neither of them: with O_PATH
- * the last one may be opened itself. */
+/* (host) Opens a name of one or two components below a directory. A symbolic link is not followed,
+ * in neither of them: with O_PATH the last one may be opened itself. */
 int file_open_below(int directory, const char *name, int flags);
 
-/* (host) What a name in a directory is, or what an open descriptor is (name: ""): its mode, or -1 with errno. Links are not followed.
- * inode: may be NULL. */
+/* (host) What a name in a directory is, or what an open descriptor is (name: ""): its mode, or -1
+ * with errno. Links are not followed. inode: may be NULL. */
 int file_look(int directory, const char *name, unsigned long long *inode);
 
-/* Whether there are more than n names in the open directory, or it cannot be read, as with -1. Closes it. */
+/* Whether there are more than n names in the open directory, or it cannot be read, as with -1.
+ * Closes it. */
 bool file_more_than(int fd, unsigned n);
 
-/* The file's mode as in struct stat, or -1 with errno; follow: of what a symbolic link names. Needs Linux 4.11. */
+/* The file's mode as in struct stat, or -1 with errno; follow: of what a symbolic link names. Needs
+ * Linux 4.11. */
 int file_mode(const char *path, bool follow);
 
 /* The number of its inode, or 0 with errno. */
@@ -44,17 +47,18 @@ const char *file_link(const char *path);
 /* A directory for each virtio-serial port. */
 #define FILE_PORTS "/sys/class/virtio-ports"
 
-/* The name of a character device in sysfs, such as "vport1p1", in a static buffer; "" if sysfs does not tell. */
+/* The name of a character device in sysfs, such as "vport1p1", in a static buffer; "" if sysfs does
+ * not tell. */
 const char *file_device(unsigned major, unsigned minor);
 
-/* Whether this character device, or what is at path, is known to be a virtio-serial port: by sysfs or, where that does not know the
- * device, by the major number in /proc/devices. Another device may do harm when it is opened: a watchdog reboots.
- * vios-protocol(7), port fact 11. */
+/* Whether this character device, or what is at path, is known to be a virtio-serial port: by sysfs
+ * or, where that does not know the device, by the major number in /proc/devices. Another device may
+ * do harm when it is opened: a watchdog reboots. vios-protocol(7), port fact 11. */
 bool file_is_port_number(unsigned major, unsigned minor);
 bool file_is_port(const char *path);
 
-/* Opens the port at path, without blocking; ENODEV: it is not known to be one. What was looked at is what is opened, if /proc is
- * mounted. */
+/* Opens the port at path, without blocking; ENODEV: it is not known to be one. What was looked at
+ * is what is opened, if /proc is mounted. */
 int file_open_port(const char *path);
 
 /* Whether both paths, symbolic links not followed, are there and are links to one file. */

@@ -7,18 +7,16 @@
 enum { PATTERNS = 8 };
 
 static const char *patterns[PATTERNS];
-static unsigned count;
+unsigned filter_count;
 
 void filter_add(const char *pattern) {
     if (!fmt_glob_valid(pattern))
         log_fatal("-n %s: this pattern matches nothing", pattern);
-    opt_add('n', patterns, &count, PATTERNS, pattern);
+    opt_add('n', patterns, &filter_count, PATTERNS, pattern);
 }
 
-bool filter_is_given(void) { return CONFIG_FEATURE_GLOB && count; }
-
 bool filter_matches(const char *name) {
-    for (unsigned i = 0; i < count; i++)
+    for (unsigned i = 0; i < filter_count; i++)
         if (fmt_glob(patterns[i], name))
             return true;
     return false;

@@ -18,7 +18,8 @@
 void filter_add(const char *pattern);
 
 /* -n was given; the name matches one of its patterns. */
-bool filter_is_given(void);
+extern unsigned filter_count;
+static inline bool filter_is_given(void) { return CONFIG_FEATURE_GLOB && filter_count; }
 bool filter_matches(const char *name);
 
 #endif

@@ -33,7 +33,8 @@ static void put_field(struct sink *s, const struct field *f, const char *text, s
         put(s, ' ');
 }
 
-static void put_number(struct sink *s, const struct field *f, unsigned long long v, bool negative, unsigned base) {
+static void put_number(struct sink *s, const struct field *f, unsigned long long v, bool negative,
+                       unsigned base) {
     char digits[24];
     size_t i = sizeof digits;
 
@@ -99,7 +100,8 @@ size_t fmt_vprint(char *dst, size_t cap, const char *f, va_list args) {
             put(&s, (char)va_arg(ap, int));
         } else if (*f == 'd') {
             int v = va_arg(ap, int);
-            put_number(&s, &field, v < 0 ? -(unsigned long long)v : (unsigned long long)v, v < 0, 10);
+            put_number(&s, &field, v < 0 ? -(unsigned long long)v : (unsigned long long)v, v < 0,
+                       10);
         } else if (*f == 'u' || *f == 'x') {
             put_number(&s, &field, read_unsigned(longs, &ap), false, *f == 'u' ? 10 : 16);
         } else {
@@ -128,8 +130,8 @@ void fmt_copy(char *dst, size_t cap, const char *text) {
     dst[n] = '\0';
 }
 
-/* The bytes of the next character of UTF-8 as a number, of which the order is that of characters; *s, not empty, goes on behind it. Of
- * what is not well-formed it is another number. */
+/* The bytes of the next character of UTF-8 as a number, of which the order is that of characters;
+ * *s, not empty, goes on behind it. Of what is not well-formed it is another number. */
 static unsigned next(const char **s) {
     unsigned c = (unsigned char)*(*s)++;
 
@@ -140,11 +142,13 @@ static unsigned next(const char **s) {
 }
 
 unsigned fmt_character(const char *text) {
-    /* Where characters that can be printed begin and end, in turn. Between: controls, soft hyphen, what changes the direction or is not
-     * seen, surrogates, private use, planes without characters; what is too long or too short for its number. */
-    static const unsigned bounds[] = {0x20,     0x7f,     0xc2a0,   0xc2ad,   0xc2ae,   0xd89c,   0xd89d,     0xdfc0,
-                                      0xe0a080, 0xe1a08e, 0xe1a08f, 0xe2808b, 0xe28090, 0xe280a8, 0xe280af,   0xe281a0,
-                                      0xe281b0, 0xeda080, 0xefa480, 0xefbbbf, 0xefbc80, 0xefbfb0, 0xf0908080, 0xf3a08080};
+    /* Where characters that can be printed begin and end, in turn. Between: controls, soft hyphen,
+     * what changes the direction or is not seen, surrogates, private use, planes without
+     * characters; what is too long or too short for its number. */
+    static const unsigned bounds[] = {
+        0x20,     0x7f,     0xc2a0,   0xc2ad,   0xc2ae,   0xd89c,   0xd89d,     0xdfc0,
+        0xe0a080, 0xe1a08e, 0xe1a08f, 0xe2808b, 0xe28090, 0xe280a8, 0xe280af,   0xe281a0,
+        0xe281b0, 0xeda080, 0xefa480, 0xefbbbf, 0xefbc80, 0xefbfb0, 0xf0908080, 0xf3a08080};
     const char *end = text;
     unsigned c = next(&end), i = 0;
 
@@ -232,7 +236,8 @@ const char *fmt_find(const char *text, char c) {
     return text;
 }
 
-/* A set, from behind its '[' on. Returns where it ends, or NULL if it is not valid; *has: whether the character c is in it. */
+/* A set, from behind its '[' on. Returns where it ends, or NULL if it is not valid; *has: whether
+ * the character c is in it. */
 static const char *read_set(const char *p, unsigned c, bool *has) {
     bool negated = *p == '!' || *p == '^';
     const char *first = p += negated;

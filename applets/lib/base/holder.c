@@ -42,7 +42,8 @@ static bool look_at_process(const char *name, void *arg) {
 bool holder_each(void (*fn)(const struct stat *open, int pid, void *arg), void *arg) {
     struct search s = {fn, arg, 0, true};
 
-    if (file_list("/proc", true, look_at_process, &s) || access("/proc/1", F_OK)) /* with hidepid only our own are there */
+    if (file_list("/proc", true, look_at_process, &s) ||
+        access("/proc/1", F_OK)) /* with hidepid only our own are there */
         return false;
     return s.complete;
 }
@@ -56,7 +57,8 @@ struct owner {
 static void match(const struct stat *open, int pid, void *arg) {
     struct owner *o = arg;
 
-    if (o->socket ? S_ISSOCK(open->st_mode) && open->st_ino == o->socket : S_ISCHR(open->st_mode) && open->st_rdev == o->device)
+    if (o->socket ? S_ISSOCK(open->st_mode) && open->st_ino == o->socket
+                  : S_ISCHR(open->st_mode) && open->st_rdev == o->device)
         o->pid = pid;
 }
 

@@ -13,8 +13,10 @@
 #include "base/fmt.h"
 #include "base/sys.h"
 
-static const char levels[][9] = {"FATAL: ", "ALERT: ", "ERROR: ", "WARN: ", "NOTICE: ", "INFO: ", "DEBUG: "};
-static const char priorities[] = "2134567"; /* of syslog. FATAL is not its 0, which goes to every terminal */
+static const char levels[][9] = {
+    "FATAL: ", "ALERT: ", "ERROR: ", "WARN: ", "NOTICE: ", "INFO: ", "DEBUG: "};
+static const char priorities[] =
+    "2134567"; /* of syslog. FATAL is not its 0, which goes to every terminal */
 enum { PRIORITY = sizeof "<0>" - 1 };
 static const char *applet = "vios";
 static int level_width; /* of levels, in a line; 0: they are not shown */
@@ -64,7 +66,8 @@ static int write_all(int fd, const char *p, size_t n) {
 
 int log_text(int fd, const char *text) { return write_all(fd, text, strlen(text)); }
 
-/* Whether a write to stderr would wait for a reader. Devices may not be able to tell, as /dev/kmsg. */
+/* Whether a write to stderr would wait for a reader. Devices may not be able to tell, as /dev/kmsg.
+ */
 static bool is_full(void) {
     fd_set ready;
     int mode;
@@ -77,7 +80,8 @@ static bool is_full(void) {
     return S_ISFIFO(mode) || S_ISSOCK(mode);
 }
 
-/* Whether stderr is systemd's journal, of which JOURNAL_STREAM has the device and the inode: that is a socket's number. */
+/* Whether stderr is systemd's journal, of which JOURNAL_STREAM has the device and the inode: that
+ * is a socket's number. */
 static bool is_journal(void) {
     const char *inode = fmt_find(fmt_setting(environ, "JOURNAL_STREAM="), ':');
     char journal[40];
@@ -88,8 +92,8 @@ static bool is_journal(void) {
     return !strcmp(file_link("/proc/self/fd/2"), journal);
 }
 
-/* A reader of the log that stands still must stop nobody: then the line is left out, and the next that goes out tells how many were.
- * (A terminal that is stopped does stop us: it was asked to.) */
+/* A reader of the log that stands still must stop nobody: then the line is left out, and the next
+ * that goes out tells how many were. (A terminal that is stopped does stop us: it was asked to.) */
 static void line(enum log_level level, unsigned left_out, const char *f, va_list ap) {
     static char buffer[512];
     static unsigned lost;
@@ -97,7 +101,8 @@ static void line(enum log_level level, unsigned left_out, const char *f, va_list
     char *start = buffer;
     int saved = errno;
 
-    n = fmt_print(buffer, room, "<%c>%s: %.*s", priorities[level], applet, level_width, levels[level]);
+    n = fmt_print(buffer, room, "<%c>%s: %.*s", priorities[level], applet, level_width,
+                  levels[level]);
     n += fmt_vprint(buffer + n, room - n, f, ap);
     fmt_printable(buffer);
     left_out += lost;
@@ -133,7 +138,8 @@ void log_fatal(const char *f, ...) {
     exit(failure);
 }
 
-bool log_limited(struct log_limit *limit, long long now_ms, enum log_level level, const char *f, ...) {
+bool log_limited(struct log_limit *limit, long long now_ms, enum log_level level, const char *f,
+                 ...) {
     va_list ap;
 
     if (!log_wants(level))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* log: one line a message on stderr, `applet: LEVEL: text`, in one write(2), what cannot be printed as '?'. For systemd's journal
- * (JOURNAL_STREAM) the priority stands before it, as in `<6>`. */
+/* log: one line a message on stderr, `applet: LEVEL: text`, in one write(2), what cannot be printed
+ * as '?'. For systemd's journal (JOURNAL_STREAM) the priority stands before it, as in `<6>`. */
 #ifndef VIOS_LOG_H
 #define VIOS_LOG_H
 
@@ -11,7 +11,8 @@ enum log_level { LOG_FATAL, LOG_ALERT, LOG_ERROR, LOG_WARN, LOG_NOTICE, LOG_INFO
 
 #define LOG_LEVELS "FATAL ALERT ERROR WARN NOTICE INFO DEBUG"
 
-/* The applet's name in front of each line, and with levels the message's level. The text must live on. */
+/* The applet's name in front of each line, and with levels the message's level. The text must live
+ * on. */
 void log_name(const char *applet, bool levels);
 
 /* Sets the level from its name, in any case. 0, or -1 if it is none of LOG_LEVELS. */
@@ -27,14 +28,15 @@ void log_msg(enum log_level level, const char *f, ...) __attribute__((format(pri
 void log_failure(int status);
 _Noreturn void log_fatal(const char *f, ...) __attribute__((format(printf, 1, 2)));
 
-/* A message that may repeat: once in LOG_QUIET milliseconds, then with the count of those left out. True if it was written. */
+/* A message that may repeat: once in LOG_QUIET milliseconds, then with the count of those left out.
+ * True if it was written. */
 #define LOG_QUIET 5000
 struct log_limit {
     long long next;
     unsigned left_out;
 };
-bool log_limited(struct log_limit *limit, long long now_ms, enum log_level level, const char *f, ...)
-    __attribute__((format(printf, 4, 5)));
+bool log_limited(struct log_limit *limit, long long now_ms, enum log_level level, const char *f,
+                 ...) __attribute__((format(printf, 4, 5)));
 
 /* Writes all of text, through short writes and EINTR. 0, or -1 with errno. */
 int log_text(int fd, const char *text);

@@ -17,9 +17,10 @@
 #include "base/memory.h"
 #include "base/sys.h"
 
-static fd_set reads, writes;             /* what is watched */
-static fd_set read_ready, write_ready;   /* what this round found, less what has been unwatched since */
-static fd_set quiet;                     /* a signal tells of these */
+static fd_set reads, writes; /* what is watched */
+static fd_set read_ready,
+    write_ready;     /* what this round found, less what has been unwatched since */
+static fd_set quiet; /* a signal tells of these */
 static MEMORY_BULK struct {
     loop_fn *fn;
     void *arg;
@@ -30,8 +31,8 @@ static unsigned closing_count;
 static int top; /* one more than the highest watched fd */
 static int signals = -1;
 static bool stopped, asked, resting;
-/* The next select() is asked about quiet fds too. So it is until it finds none of them ready: from then on a signal tells of any
- * change. */
+/* The next select() is asked about quiet fds too. So it is until it finds none of them ready: from
+ * then on a signal tells of any change. */
 static bool look_at_all = true;
 static long long now; /* of this round, 0: not yet asked for */
 
@@ -134,7 +135,8 @@ void loop_signals(void) {
 
     sigemptyset(&ours);
     for (unsigned i = 0; i < sizeof asked_for; i++)
-        if (!sys_ignores(asked_for[i])) /* a blocked signal reaches the descriptor even if it is ignored */
+        if (!sys_ignores(
+                asked_for[i])) /* a blocked signal reaches the descriptor even if it is ignored */
             sigaddset(&ours, asked_for[i]);
     sigaddset(&ours, SIGIO);
     signals = loop_admit(sys_signalfd(&ours));
@@ -150,7 +152,8 @@ enum { WORD = 8 * sizeof(long) }; /* bits of one */
 /* What this round asks select() about. */
 static void fill_sets(void) {
     for (int i = 0; i * WORD < top; i++) {
-        unsigned long hidden = CONFIG_VIOS_PROXY_HOST && !look_at_all ? (unsigned long)quiet.fds_bits[i] : 0;
+        unsigned long hidden =
+            CONFIG_VIOS_PROXY_HOST && !look_at_all ? (unsigned long)quiet.fds_bits[i] : 0;
 
         read_ready.fds_bits[i] = reads.fds_bits[i] & ~hidden;
         write_ready.fds_bits[i] = writes.fds_bits[i] & ~hidden;
@@ -160,10 +163,11 @@ static void fill_sets(void) {
 
 /* ---- turns ---- */
 
-static int ready_count;          /* of this round */
-static unsigned long long level; /* what the one had used that was served last, of those who have used much */
+static int ready_count; /* of this round */
+static unsigned long long
+    level; /* what the one had used that was served last, of those who have used much */
 static unsigned round_cost;
-static int served;               /* the fd that was */
+static int served; /* the fd that was */
 
 void loop_share(int fd, struct loop_share *share) {
     if (loop_fits(fd))
@@ -182,7 +186,8 @@ bool loop_is_alone(void) { return ready_count == 1; }
 bool loop_is_round_over(void) { return round_cost >= LOOP_ROUND; }
 
 static unsigned ready_for(int fd) {
-    return (has_bit(fd, &read_ready) ? LOOP_READ : 0u) | (has_bit(fd, &write_ready) ? LOOP_WRITE : 0u);
+    return (has_bit(fd, &read_ready) ? LOOP_READ : 0u) |
+           (has_bit(fd, &write_ready) ? LOOP_WRITE : 0u);
 }
 
 static void call(int fd) {
@@ -195,9 +200,12 @@ static void call(int fd) {
 }
 
 /* Whether others go first. */
-static bool is_heavy(int fd) { return CONFIG_VIOS_PROXY_HOST && owners[fd].share && owners[fd].share->used > level; }
+static bool is_heavy(int fd) {
+    return CONFIG_VIOS_PROXY_HOST && owners[fd].share && owners[fd].share->used > level;
+}
 
-/* Of those that are ready, after the one that was served last, the one that has used least; -1: there is none. */
+/* Of those that are ready, after the one that was served last, the one that has used least; -1:
+ * there is none. */
 static int lightest(void) {
     int best = -1;
 
@@ -255,7 +263,8 @@ bool loop_wait(long ms) {
     if (n < 0)
         look_at_all = true;
     if (n < 0 && errno != EINTR)
-        log_fatal("poll() (here select): %m"); /* the original's words, which logs are searched for */
+        log_fatal(
+            "poll() (here select): %m"); /* the original's words, which logs are searched for */
     return n != 0;
 }
 
@@ -295,8 +304,8 @@ static long long clock_micros(int clock) {
 
 long long loop_micros(void) { return clock_micros(CLOCK_MONOTONIC); }
 
-/* One system call a round at most. The vDSO would need none, but its code costs more than the few calls: nothing asks for the time
- * while established connections are busy. */
+/* One system call a round at most. The vDSO would need none, but its code costs more than the few
+ * calls: nothing asks for the time while established connections are busy. */
 long long loop_now(void) {
     if (!now)
         now = clock_micros(CLOCK_MONOTONIC_COARSE) / 1000;

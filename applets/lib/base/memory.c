@@ -8,10 +8,15 @@ extern char __executable_start[], etext[]; /* the linker's names for the ends of
 
 void memory_give_back(void *p, size_t n) {
     uintptr_t begin = ((uintptr_t)p + MEMORY_PAGE - 1) & ~(uintptr_t)(MEMORY_PAGE - 1);
-    uintptr_t end = ((uintptr_t)p + n) & ~(uintptr_t)(MEMORY_PAGE - 1); /* madvise() would round up, over what lies behind */
+    uintptr_t end =
+        ((uintptr_t)p + n) &
+        ~(uintptr_t)(MEMORY_PAGE - 1); /* madvise() would round up, over what lies behind */
 
     if (begin < end)
         madvise((void *)begin, end - begin, MADV_DONTNEED);
 }
 
-void memory_trim(void) { memory_give_back(__executable_start, (uintptr_t)etext - (uintptr_t)__executable_start + MEMORY_PAGE - 1); }
+void memory_trim(void) {
+    memory_give_back(__executable_start,
+                     (uintptr_t)etext - (uintptr_t)__executable_start + MEMORY_PAGE - 1);
+}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* memory: where static data lies, and what is given back. All data is static, and most of it is tables and buffers of which a
- * small guest uses the first lines. */
+/* memory: where static data lies, and what is given back. All data is static, and most of it is
+ * tables and buffers of which a small guest uses the first lines. */
 #ifndef VIOS_MEMORY_H
 #define VIOS_MEMORY_H
 
@@ -8,7 +8,8 @@
 
 enum { MEMORY_PAGE = 4096 };
 
-/* A table or buffer that is large: it goes behind all small data, so that those share a few pages (kbuild/layout.ld). */
+/* A table or buffer that is large: it goes behind all small data, so that those share a few pages
+ * (kbuild/layout.ld). */
 #define MEMORY_BULK __attribute__((section(".bss..bulk")))
 
 /* Gives the whole pages from p on back: n bytes of static buffers, which are zero from then on. */

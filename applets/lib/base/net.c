@@ -23,12 +23,14 @@ static void describe(struct net_address *a) {
     size_t n = 1;
 
     if (!CONFIG_FEATURE_ADDR || a->sa.any.sa_family == AF_INET) {
-        fmt_print(a->text, sizeof a->text, "%u.%u.%u.%u:%u", b[0], b[1], b[2], b[3], ntohs(a->sa.in.sin_port));
+        fmt_print(a->text, sizeof a->text, "%u.%u.%u.%u:%u", b[0], b[1], b[2], b[3],
+                  ntohs(a->sa.in.sin_port));
         return;
     }
     a->text[0] = '[';
     for (int i = 0; i < 16; i += 2)
-        n += fmt_print(a->text + n, sizeof a->text - n, i ? ":%x" : "%x", (unsigned)(w[i] << 8 | w[i + 1]));
+        n += fmt_print(a->text + n, sizeof a->text - n, i ? ":%x" : "%x",
+                       (unsigned)(w[i] << 8 | w[i + 1]));
     fmt_print(a->text + n, sizeof a->text - n, "]:%u", ntohs(a->sa.in6.sin6_port));
 }
 
@@ -152,14 +154,17 @@ const char *net_set_nonblocking(int fd) {
 
     if (flags < 0)
         return "fcntl(F_GETFL)";
-    return flags & O_NONBLOCK || !syscall(SYS_fcntl, fd, F_SETFL, flags | O_NONBLOCK) ? NULL : "fcntl(F_SETFL)";
+    return flags & O_NONBLOCK || !syscall(SYS_fcntl, fd, F_SETFL, flags | O_NONBLOCK)
+               ? NULL
+               : "fcntl(F_SETFL)";
 }
 
 /* A listener's clients inherit it. */
 static void no_delay(int fd) {
     int on = 1;
 
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* fails on a unix socket, which needs none */
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on,
+               sizeof on); /* fails on a unix socket, which needs none */
 }
 
 int net_listen(const struct net_address *a) {
@@ -175,7 +180,8 @@ int net_listen(const struct net_address *a) {
         log_fatal("Proxy service %s: %m", call);
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (CONFIG_FEATURE_ADDR && a->v6only)
-        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on); /* fails on an IPv4 socket, which needs none */
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on,
+                   sizeof on); /* fails on an IPv4 socket, which needs none */
     no_delay(fd);
     if (is_unix)
         replace_stale(a);
@@ -188,8 +194,9 @@ int net_listen(const struct net_address *a) {
     return fd;
 }
 
-/* A peer may pass descriptors, of which the last close, in our read() or close(), may take as long as it likes (SO_LINGER). Linux 6.16
- * can refuse them; before, all that comes is looked at first. */
+/* A peer may pass descriptors, of which the last close, in our read() or close(), may take as long
+ * as it likes (SO_LINGER). Linux 6.16 can refuse them; before, all that comes is looked at first.
+ */
 static bool takes_descriptors;
 
 static void take_no_descriptors(int fd) {

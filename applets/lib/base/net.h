@@ -15,8 +15,8 @@ union net_any {
     struct sockaddr_un un;
 };
 
-/* Where to listen or to connect, and its text for messages: "127.0.0.1:5672", "[::1]:5672", or a unix socket's path. v6only: who
- * listens at :: leaves IPv4 to others. */
+/* Where to listen or to connect, and its text for messages: "127.0.0.1:5672", "[::1]:5672", or a
+ * unix socket's path. v6only: who listens at :: leaves IPv4 to others. */
 struct net_address {
     union net_any sa;
     socklen_t length;
@@ -24,33 +24,37 @@ struct net_address {
     char text[sizeof(struct sockaddr_un)];
 };
 
-/* From an IPv4 or IPv6 literal, the second also in brackets, and a port 1..65535, or from a unix socket's path. 0, or -1 if the text is no such thing. */
+/* From an IPv4 or IPv6 literal, the second also in brackets, and a port 1..65535, or from a unix
+ * socket's path. 0, or -1 if the text is no such thing. */
 int net_literal(struct net_address *a, const char *literal, unsigned port);
 int net_path(struct net_address *a, const char *path);
 
 /* Whether only this machine can reach it. */
 bool net_is_local(const struct net_address *a);
 
-/* A socket that listens at a; every failure is FATAL with the text of the 2011 manual. A stale unix socket is replaced; one on
- * which somebody listens is not. */
+/* A socket that listens at a; every failure is FATAL with the text of the 2011 manual. A stale unix
+ * socket is replaced; one on which somebody listens is not. */
 int net_listen(const struct net_address *a);
 
 /* Makes fd non-blocking: NULL, or the name of the call that failed, with errno. */
 const char *net_set_nonblocking(int fd);
 
-/* Begins to connect: the fd (connected, or *pending and writable when decided), or -1 with errno. */
+/* Begins to connect: the fd (connected, or *pending and writable when decided), or -1 with errno.
+ */
 int net_connect(const struct net_address *a, bool *pending);
 
-/* (host) read() and close() of a socket whose peer is not trusted: never touch a descriptor that it has passed. read: -1 with EBADMSG if the
- * next bytes bring one. close: false: there is one in it, and it stays open. */
+/* (host) read() and close() of a socket whose peer is not trusted: never touch a descriptor that it
+ * has passed. read: -1 with EBADMSG if the next bytes bring one. close: false: there is one in it,
+ * and it stays open. */
 ssize_t net_read(int fd, void *p, size_t n);
 bool net_close(int fd);
 
 /* How a pending connect ended: 0, or the errno. */
 int net_connect_error(int fd);
 
-/* The program at the other end of a unix socket (who listens, of the one that has connected), up to 15 bytes of its name; empty if it
- * cannot be known: it is hidden, outside this container, or has ended. False: fd is not a socket. */
+/* The program at the other end of a unix socket (who listens, of the one that has connected), up to
+ * 15 bytes of its name; empty if it cannot be known: it is hidden, outside this container, or has
+ * ended. False: fd is not a socket. */
 bool net_peer(int fd, char comm[16]);
 
 /* Accepts a client: fd, or -1 with errno. client: its address as text. */
@@ -65,7 +69,8 @@ bool net_unsent(int fd);
 /* Brings the interface lo up if it is down: 0 it was up, 1 brought up, -1 with errno. */
 int net_raise_lo(void);
 
-/* Tells the supervisor at $NOTIFY_SOCKET (sd_notify protocol), if there is one. False: it is busy, and has not been told. */
+/* Tells the supervisor at $NOTIFY_SOCKET (sd_notify protocol), if there is one. False: it is busy,
+ * and has not been told. */
 bool net_notify(const char *state);
 
 #endif

@@ -24,7 +24,8 @@ static _Noreturn void help(const struct opt_applet *applet) {
     log_out(applet->about);
     log_out("\nOptions:\n");
     for (const struct opt *o = applet->options; o->letter; o++) {
-        fmt_print(line, sizeof line, "  -%c %-8s %s\n", o->letter, o->argument ? o->argument : "", o->help);
+        fmt_print(line, sizeof line, "  -%c %-8s %s\n", o->letter, o->argument ? o->argument : "",
+                  o->help);
         log_out(line);
     }
     log_out("  -h, --help     print this and exit\n"

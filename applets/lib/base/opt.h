@@ -8,17 +8,17 @@
 /* What --version prints. */
 #define OPT_VERSION "vios " VIOS_VERSION "\n"
 
-/* letter: the option, 0 ends the table. argument: its argument's name in the help, or NULL for a flag. help: one line.
- * set: called for each use, with the argument (NULL for a flag). More than once may be given: a flag, and what has dots behind the
- * argument's name. */
+/* letter: the option, 0 ends the table. argument: its argument's name in the help, or NULL for a
+ * flag. help: one line. set: called for each use, with the argument (NULL for a flag). More than
+ * once may be given: a flag, and what has dots behind the argument's name. */
 struct opt {
     char letter;
     const char *argument, *help;
     void (*set)(const char *value);
 };
 
-/* usage: what follows the name in the help's first line. about: what it does, with newlines. failure: the exit status of bad
- * usage. levels: its messages have them (log_name()). */
+/* usage: what follows the name in the help's first line. about: what it does, with newlines.
+ * failure: the exit status of bad usage. levels: its messages have them (log_name()). */
 struct opt_applet {
     const char *name, *usage, *about;
     const struct opt *options;
@@ -26,9 +26,11 @@ struct opt_applet {
     bool levels;
 };
 
-/* Sets the log's name, takes the options wherever they stand (they may be bundled; "--" ends them), answers -h, --help, -V and
- * --version on stdout with status 0, and bad options on stderr with applet->failure. Moves the operands to argv[1] and on, NULL
- * behind them, and returns their number; more than max are bad usage. */
+/* Sets the log's name, takes the options wherever they stand (they may be bundled; "--" ends them),
+ * answers -h, --help, -V and
+ * --version on stdout with status 0, and bad options on stderr with applet->failure. Moves the
+ * operands to argv[1] and on, NULL behind them, and returns their number; more than max are bad
+ * usage. */
 int opt_parse(const struct opt_applet *applet, int argc, char **argv, int max);
 
 /* One FATAL line, a hint at --help, and applet->failure. */

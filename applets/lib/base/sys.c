@@ -19,14 +19,17 @@ int sys_open_at(int directory, const char *name, int flags) {
     return (int)syscall(SYS_openat, directory, name, flags | OPEN_FLAGS, 0);
 }
 
-int sys_socket(int domain, int type, int protocol) { return (int)syscall(SYS_socket, domain, type | SOCK_CLOEXEC, protocol); }
+int sys_socket(int domain, int type, int protocol) {
+    return (int)syscall(SYS_socket, domain, type | SOCK_CLOEXEC, protocol);
+}
 
 int sys_accept(int fd, struct sockaddr *from, socklen_t *n) {
     return (int)syscall(SYS_accept4, fd, from, n, SOCK_NONBLOCK | SOCK_CLOEXEC);
 }
 
 int sys_signalfd(const sigset_t *set) {
-    return (int)syscall(SYS_signalfd4, -1, set, (size_t)(_NSIG - 1) / 8, SFD_NONBLOCK | SFD_CLOEXEC);
+    return (int)syscall(SYS_signalfd4, -1, set, (size_t)(_NSIG - 1) / 8,
+                        SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
 #ifdef __mips__

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sys: system calls as Linux has them since 4.3. musl's functions of these names bring what kernels before 2.6.28 need: 700 bytes.
- * All return what those do, with errno, and all descriptors are closed by exec(). */
+/* sys: system calls as Linux has them since 4.3. musl's functions of these names bring what kernels
+ * before 2.6.28 need: 700 bytes. All return what those do, with errno, and all descriptors are
+ * closed by exec(). */
 #ifndef VIOS_SYS_H
 #define VIOS_SYS_H
 

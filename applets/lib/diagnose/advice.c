@@ -7,7 +7,6 @@
 
 #include "base/file.h"
 #include "base/fmt.h"
-#include "base/file.h"
 
 #define VIRTIO "/sys/bus/virtio"
 #define PCI "/sys/bus/pci/devices"

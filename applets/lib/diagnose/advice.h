@@ -3,7 +3,8 @@
 #ifndef VIOS_WHY_H
 #define VIOS_WHY_H
 
-/* Calls say() with each reason why ports_scan(directory) has found nothing, the most likely first. Each has been checked. */
+/* Calls say() with each reason why ports_scan(directory) has found nothing, the most likely first.
+ * Each has been checked. */
 void why_none(const char *directory, void (*say)(const char *reason));
 
 #endif

@@ -49,8 +49,8 @@ static void note(struct handshake *h, const unsigned char *b, size_t n) {
         h->came++;
         memmove(h->last, h->last + 1, sizeof h->last - 1);
         h->last[3] = *b;
-        if (h->last[0] == 'V' && h->last[1] == 'S' && h->last[2] >= '0' && h->last[2] <= '9' && h->last[2] != '1' &&
-            memchr("ABCDH", *b, 5))
+        if (h->last[0] == 'V' && h->last[1] == 'S' && h->last[2] >= '0' && h->last[2] <= '9' &&
+            h->last[2] != '1' && memchr("ABCDH", *b, 5))
             h->other = h->last[2];
     }
 }
@@ -114,7 +114,8 @@ static enum probe_result take(struct handshake *h) {
     return PROBE_ANSWERED;
 }
 
-/* Writes what is owed, reading meanwhile: a host that waits for us to read may not read on itself. */
+/* Writes what is owed, reading meanwhile: a host that waits for us to read may not read on itself.
+ */
 static enum probe_result flush(struct handshake *h) {
     while (h->owed_bytes) {
         ssize_t n = write(h->fd, h->owed, h->owed_bytes);
@@ -144,7 +145,8 @@ static enum probe_result send_all(struct handshake *h, const unsigned char *b, s
 
 /* ---- the handshake ---- */
 
-static size_t encode(unsigned char *b, enum frame_ctrl ctrl, const struct frame_tokens *tokens, const char *payload) {
+static size_t encode(unsigned char *b, enum frame_ctrl ctrl, const struct frame_tokens *tokens,
+                     const char *payload) {
     struct frame f = {(unsigned char)ctrl, *tokens, (unsigned)strnlen(payload, 16)};
 
     frame_encode(b, &f);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* handshake: one handshake of the guest's side on a channel, ended as soon as the host has answered. It leaves the host in LISTEN. */
+/* handshake: one handshake of the guest's side on a channel, ended as soon as the host has
+ * answered. It leaves the host in LISTEN. */
 #ifndef VIOS_HANDSHAKE_H
 #define VIOS_HANDSHAKE_H
 
@@ -25,15 +26,19 @@ enum probe_result {
 
 enum { HANDSHAKE_SEEN = 16, HANDSHAKE_PAYLOAD = 255 };
 
-/* Kept from one handshake to the next: fd: -1 while not open. port: a character device. aligned: as a channel's, channel.h.
+/* Kept from one handshake to the next: fd: -1 while not open. port: a character device. aligned: as
+ * a channel's, channel.h.
  *
- * Of one handshake: deadline: in microseconds of loop_micros(). step: what is being done. hunting: the SYN is on its way, so what
- * comes may be its answer. owed, owed_bytes: the rest of what was begun to be written. answer, left: the answer's header, and the bytes of
- * its payload that are still to come; begun: its header has come; done: all of it has. payload, kept: its printable text. us:
- * microseconds from the SYN to its answer. retreating: nothing but the deadline stops the last frames.
+ * Of one handshake: deadline: in microseconds of loop_micros(). step: what is being done. hunting:
+ * the SYN is on its way, so what comes may be its answer. owed, owed_bytes: the rest of what was
+ * begun to be written. answer, left: the answer's header, and the bytes of its payload that are
+ * still to come; begun: its header has come; done: all of it has. payload, kept: its printable
+ * text. us: microseconds from the SYN to its answer. retreating: nothing but the deadline stops the
+ * last frames.
  *
- * For messages: seen, came: the first bytes since the SYN, and the number of all that came. echo: our own SYN has come back. other:
- * the version digit of a header that is not of version 1; last: the bytes in which it is looked for. */
+ * For messages: seen, came: the first bytes since the SYN, and the number of all that came. echo:
+ * our own SYN has come back. other: the version digit of a header that is not of version 1; last:
+ * the bytes in which it is looked for. */
 struct handshake {
     int fd;
     bool port, aligned;
@@ -53,17 +58,20 @@ struct handshake {
     unsigned char seen[HANDSHAKE_SEEN], last[4], other;
 };
 
-/* Forgets the last handshake; the next one, or what else is done with fd, has so many milliseconds. */
+/* Forgets the last handshake; the next one, or what else is done with fd, has so many milliseconds.
+ */
 void handshake_begin(struct handshake *h, long ms);
 
-/* The handshake: ANSWERED, REFUSED, NO_HOST, NO_ANSWER, WRONG_ANSWER, WRONG_VERSION, CUT_OFF, TIMED_OUT or STOPPED. */
+/* The handshake: ANSWERED, REFUSED, NO_HOST, NO_ANSWER, WRONG_ANSWER, WRONG_VERSION, CUT_OFF,
+ * TIMED_OUT or STOPPED. */
 enum probe_result handshake_hands(struct handshake *h);
 
 /* After a failure: finishes the frame that was begun, and tells a host that may answer late that
  * it is over. vios-protocol(7), guest rule 6. */
 void handshake_retreat(struct handshake *h);
 
-/* Waits until fd is ready for LOOP_READ or LOOP_WRITE: ANSWERED (perhaps it is not yet: try again), TIMED_OUT or STOPPED. */
+/* Waits until fd is ready for LOOP_READ or LOOP_WRITE: ANSWERED (perhaps it is not yet: try again),
+ * TIMED_OUT or STOPPED. */
 enum probe_result handshake_wait(struct handshake *h, unsigned want);
 
 #endif

@@ -20,7 +20,7 @@ enum { PORTS_MAX = 1024 };
 
 static struct port table[PORTS_MAX];
 static unsigned count, left_out;
-static bool hidden;  /* something could not be looked at */
+static bool hidden;      /* something could not be looked at */
 static const char *root; /* NULL: the ports are from sysfs */
 
 /* ---- what there is ---- */
@@ -171,14 +171,16 @@ void ports_filter(bool (*keep)(const struct port *p)) {
 
 struct port *ports_find(const char *what) {
     for (unsigned i = 0; i < count; i++)
-        if (!strcmp(table[i].name, what) || !strcmp(table[i].node, what) || !strcmp(ports_path(&table[i]), what))
+        if (!strcmp(table[i].name, what) || !strcmp(table[i].node, what) ||
+            !strcmp(ports_path(&table[i]), what))
             return &table[i];
     return NULL;
 }
 
 /* ---- what can be seen of it ---- */
 
-/* The number in the last line of text that begins with key, or -1. The first line is the port's name, whatever that holds. */
+/* The number in the last line of text that begins with key, or -1. The first line is the port's
+ * name, whatever that holds. */
 static int64_t value_of(const char *text, const char *key) {
     size_t n = strnlen(key, 32);
     int64_t v = -1;

@@ -11,8 +11,8 @@
 #include "base/holder.h"
 #include "base/loop.h"
 #include "base/net.h"
-#include "diagnose/unixsock.h"
 #include "base/sys.h"
+#include "diagnose/unixsock.h"
 
 static const struct {
     char name[15];
@@ -39,10 +39,13 @@ void probe_close(struct probe *p) {
 /* ---- opening ---- */
 
 static enum probe_result held(struct probe *p, int pid) {
-    p->next = p->shake.port ? "stop that process; or, if it is vios-proxy-guest, go through it: vios-probe tcp:PORT"
-                            : "vios-list DIRECTORY shows whose socket it is";
+    p->next =
+        p->shake.port
+            ? "stop that process; or, if it is vios-proxy-guest, go through it: vios-probe tcp:PORT"
+            : "vios-list DIRECTORY shows whose socket it is";
     if (!p->shake.port)
-        fmt_print(p->text, PROBE_TEXT, "held: the socket serves another client, and lets this one wait");
+        fmt_print(p->text, PROBE_TEXT,
+                  "held: the socket serves another client, and lets this one wait");
     else
         fmt_copy(p->text, PROBE_TEXT, holder_text(pid));
     return PROBE_HELD;
@@ -65,7 +68,8 @@ static enum probe_result open_failed(struct probe *p, const char *path, dev_t de
         fmt_copy(p->text, PROBE_TEXT, "no such channel");
         p->next = "vios-list shows those that there are";
     } else if (reason == ENODEV) {
-        fmt_copy(p->text, PROBE_TEXT, "no such channel: this is neither a virtio-serial port nor a unix socket");
+        fmt_copy(p->text, PROBE_TEXT,
+                 "no such channel: this is neither a virtio-serial port nor a unix socket");
         p->next = "vios-list shows those that there are";
     } else if (reason == ECONNREFUSED) {
         fmt_print(p->text, PROBE_TEXT, "no such channel: nobody listens on the socket %s", path);
@@ -94,7 +98,8 @@ static void count_client(const struct unixsock *s, void *arg) {
     }
 }
 
-/* A unix socket that is not the guest's end of a channel: what is sent there would reach a guest, or a service, as data. */
+/* A unix socket that is not the guest's end of a channel: what is sent there would reach a guest,
+ * or a service, as data. */
 static bool is_wrong_end(struct probe *p, const char *program) {
     bool qemu = fmt_begins(program, "qemu");
 
@@ -102,7 +107,9 @@ static bool is_wrong_end(struct probe *p, const char *program) {
         return false;
     fmt_print(p->text, PROBE_TEXT, "no such channel: this socket is %s",
               qemu ? "QEMU's, the host's end of one" : "where vios-proxy-guest takes clients");
-    p->next = qemu ? "run vios-probe in the guest; who is attached at this end, vios-list DIRECTORY shows" : "vios-list shows the channels";
+    p->next =
+        qemu ? "run vios-probe in the guest; who is attached at this end, vios-list DIRECTORY shows"
+             : "vios-list shows the channels";
     return true;
 }
 
@@ -178,19 +185,25 @@ static const char *answer_text(const struct handshake *h) {
         return h->payload;
     if (h->answer.ctrl == FRAME_SYNACK)
         return "none";
-    return memcmp(h->answer.tokens.guest, h->session.tokens.guest, FRAME_TOKEN) ? "its service does (it is the original of 2011)"
-                                                                             : "it does not say why";
+    return memcmp(h->answer.tokens.guest, h->session.tokens.guest, FRAME_TOKEN)
+               ? "its service does (it is the original of 2011)"
+               : "it does not say why";
 }
 
 static void explain(struct probe *p, enum probe_result r, long ms) {
     static const char *const next[] = {
-        [PROBE_REFUSED] = "on the host: start the service, or give vios-proxy-host the right port or address of it",
-        [PROBE_NO_HOST] = "on the host: start vios-proxy-host with the directory of this guest's sockets",
-        [PROBE_NO_ANSWER] = "on the host: see that a vios-proxy-host has this channel's socket, and runs",
-        [PROBE_WRONG_ANSWER] = "on the host: see which program has this channel's socket open (vios-list DIRECTORY)",
+        [PROBE_REFUSED] =
+            "on the host: start the service, or give vios-proxy-host the right port or address of it",
+        [PROBE_NO_HOST] =
+            "on the host: start vios-proxy-host with the directory of this guest's sockets",
+        [PROBE_NO_ANSWER] =
+            "on the host: see that a vios-proxy-host has this channel's socket, and runs",
+        [PROBE_WRONG_ANSWER] =
+            "on the host: see which program has this channel's socket open (vios-list DIRECTORY)",
         [PROBE_WRONG_VERSION] = "install the same version of vios in the guest and on the host",
         [PROBE_CUT_OFF] = "on the host: see in its messages why it ended; then probe again",
-        [PROBE_TIMED_OUT] = "on the host: see whether it is stopped or hangs; or allow it more time with -t",
+        [PROBE_TIMED_OUT] =
+            "on the host: see whether it is stopped or hangs; or allow it more time with -t",
         [PROBE_STOPPED] = NULL,
     };
     const struct handshake *h = &p->shake;
@@ -199,7 +212,8 @@ static void explain(struct probe *p, enum probe_result r, long ms) {
     p->next = next[r];
     switch (r) {
     case PROBE_ANSWERED:
-        fmt_print(to, PROBE_TEXT, "answered in %u.%03u ms, capabilities: %s", h->us / 1000, h->us % 1000, answer_text(h));
+        fmt_print(to, PROBE_TEXT, "answered in %u.%03u ms, capabilities: %s", h->us / 1000,
+                  h->us % 1000, answer_text(h));
         break;
     case PROBE_REFUSED:
         fmt_print(to, PROBE_TEXT, "the host proxy answers, and refuses: %s", answer_text(h));
@@ -208,15 +222,20 @@ static void explain(struct probe *p, enum probe_result r, long ms) {
         fmt_print(to, PROBE_TEXT, "no host is attached to the port");
         break;
     case PROBE_NO_ANSWER:
-        fmt_print(to, PROBE_TEXT, "a host is attached and reads, but does not answer: timed out after %s", probe_seconds(ms));
+        fmt_print(to, PROBE_TEXT,
+                  "a host is attached and reads, but does not answer: timed out after %s",
+                  probe_seconds(ms));
         break;
     case PROBE_WRONG_ANSWER:
         fmt_print(to, PROBE_TEXT, "what is attached %s:",
-                  h->echo ? "sends back what it gets, it is no vios-proxy-host" : "answers something else than a vios-proxy-host");
+                  h->echo ? "sends back what it gets, it is no vios-proxy-host"
+                          : "answers something else than a vios-proxy-host");
         probe_show(p, h->seen, h->came < HANDSHAKE_SEEN ? h->came : HANDSHAKE_SEEN);
         break;
     case PROBE_WRONG_VERSION:
-        fmt_print(to, PROBE_TEXT, "version mismatch: the host speaks version %c of the protocol, this is version 1", h->other);
+        fmt_print(to, PROBE_TEXT,
+                  "version mismatch: the host speaks version %c of the protocol, this is version 1",
+                  h->other);
         break;
     case PROBE_CUT_OFF:
         fmt_print(to, PROBE_TEXT, "cut off by the host while %s", h->step);

@@ -36,7 +36,8 @@ static enum probe_result listen_for(struct handshake *h, long long deadline) {
     }
 }
 
-static const char unreached[] = "see that this address can be reached", lo_up[] = "ip link set lo up";
+static const char unreached[] = "see that this address can be reached",
+                  lo_up[] = "ip link set lo up";
 
 static enum probe_result unconnected(struct probe *p, const struct net_address *a, int reason) {
     errno = reason;
@@ -45,7 +46,8 @@ static enum probe_result unconnected(struct probe *p, const struct net_address *
     if (reason == ECONNREFUSED) {
         fmt_print(p->text, PROBE_TEXT, "nothing listens on %s", a->text);
         p->next = "start vios-proxy-guest, or give the port or path on which it listens";
-    } else if (net_is_local(a) && (reason == ENETUNREACH || reason == EADDRNOTAVAIL)) { /* the second: of ::1 */
+    } else if (net_is_local(a) &&
+               (reason == ENETUNREACH || reason == EADDRNOTAVAIL)) { /* the second: of ::1 */
         fmt_print(p->text, PROBE_TEXT, "%s cannot be reached: the interface lo is down", a->text);
         p->next = lo_up;
     }
@@ -53,10 +55,11 @@ static enum probe_result unconnected(struct probe *p, const struct net_address *
 }
 
 static enum probe_result turned_away(struct probe *p, enum probe_result r, unsigned us) {
-    fmt_print(p->text, PROBE_TEXT,
-              "the proxy took the connection and %s it after %u ms: the service refuses or does not accept, or no "
-              "host is attached, or there is no channel",
-              r ? "reset" : "closed", us / 1000);
+    fmt_print(
+        p->text, PROBE_TEXT,
+        "the proxy took the connection and %s it after %u ms: the service refuses or does not accept, or no "
+        "host is attached, or there is no channel",
+        r ? "reset" : "closed", us / 1000);
     p->next = "see the messages of vios-proxy-guest, which tell why";
     return PROBE_REFUSED;
 }
@@ -71,11 +74,12 @@ static enum probe_result nothing_came(struct probe *p, long ms) {
     return PROBE_NO_ANSWER;
 }
 
-/* Microseconds in which a service answers the end of our data by its own. A later end is most likely that of the proxies, which
- * gave up. */
+/* Microseconds in which a service answers the end of our data by its own. A later end is most
+ * likely that of the proxies, which gave up. */
 enum { AT_ONCE = 1000000 };
 
-/* A connection that is open: a service may speak first; if it does not, it may answer the end of our data. */
+/* A connection that is open: a service may speak first; if it does not, it may answer the end of
+ * our data. */
 static enum probe_result look(struct probe *p, long ms) {
     struct handshake *h = &p->shake;
     enum probe_result r = listen_for(h, h->started + ms * 250LL);
@@ -95,7 +99,8 @@ static enum probe_result look(struct probe *p, long ms) {
     if (r) {
         fmt_print(p->text, PROBE_TEXT, "interrupted while waiting for the service");
     } else if (h->came) {
-        fmt_print(p->text, PROBE_TEXT, "answered in %u.%03u ms, the service's first bytes:", h->us / 1000, h->us % 1000);
+        fmt_print(p->text, PROBE_TEXT,
+                  "answered in %u.%03u ms, the service's first bytes:", h->us / 1000, h->us % 1000);
         probe_show(p, h->seen, h->came);
     } else {
         fmt_print(p->text, PROBE_TEXT, "answered: the service ended the connection after we did");
@@ -111,8 +116,9 @@ static enum probe_result connected(struct probe *p, const struct net_address *a,
         return unconnected(p, a, reason);
     if (!r)
         return look(p, ms);
-    fmt_print(p->text, PROBE_TEXT, "%s %s while connecting to %s", r == PROBE_TIMED_OUT ? "timed out after" : "interrupted within",
-              probe_seconds(ms), a->text);
+    fmt_print(p->text, PROBE_TEXT, "%s %s while connecting to %s",
+              r == PROBE_TIMED_OUT ? "timed out after" : "interrupted within", probe_seconds(ms),
+              a->text);
     p->next = net_is_local(a) ? lo_up : unreached;
     return r;
 }

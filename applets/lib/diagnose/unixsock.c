@@ -10,8 +10,19 @@
 
 #include "base/sys.h"
 
-/* musl has no kernel headers: what follows are parts of <linux/netlink.h>, <linux/sock_diag.h> and <linux/unix_diag.h>. */
-enum { NETLINK_DIAG = 4, BY_FAMILY = 20, ERROR = 2, DONE = 3, REQUEST = 0x1, DUMP = 0x300, SHOW = 2 | 16, VFS = 1, QUEUE = 4 };
+/* musl has no kernel headers: what follows are parts of <linux/netlink.h>, <linux/sock_diag.h> and
+ * <linux/unix_diag.h>. */
+enum {
+    NETLINK_DIAG = 4,
+    BY_FAMILY = 20,
+    ERROR = 2,
+    DONE = 3,
+    REQUEST = 0x1,
+    DUMP = 0x300,
+    SHOW = 2 | 16,
+    VFS = 1,
+    QUEUE = 4
+};
 enum { ESTABLISHED = 1, LISTEN = 10, STATES = 1 << ESTABLISHED | 1 << LISTEN };
 
 struct header {
@@ -37,7 +48,8 @@ struct attribute {
     uint16_t length, type;
 };
 
-/* The value of an attribute of 8 bytes, among n bytes of them: inode and device of the file, or how many wait and how many may. */
+/* The value of an attribute of 8 bytes, among n bytes of them: inode and device of the file, or how
+ * many wait and how many may. */
 static bool find(const char *p, size_t n, unsigned type, uint32_t value[2]) {
     struct attribute a;
 
@@ -91,18 +103,23 @@ static int take_all(const char *p, size_t n, unixsock_fn *fn, void *arg) {
 }
 
 int unixsock_each(unixsock_fn *fn, void *arg) {
-    static _Alignas(8) char text[8192]; /* the most that a kernel sends at once to a reader that has not asked for more */
-    struct question q = {{sizeof q, BY_FAMILY, REQUEST | DUMP, 0, 0}, AF_UNIX, 0, 0, STATES, 0, SHOW, {0, 0}};
+    static _Alignas(8) char text[8192]; /* the most that a kernel sends at once to a reader that has
+                                           not asked for more */
+    struct question q = {
+        {sizeof q, BY_FAMILY, REQUEST | DUMP, 0, 0}, AF_UNIX, 0, 0, STATES, 0, SHOW, {0, 0}};
     ssize_t n;
     int result = -1, fd = sys_socket(AF_NETLINK, SOCK_RAW, NETLINK_DIAG);
 
     if (fd < 0)
         return -1;
     if (send(fd, &q, sizeof q, 0) == sizeof q)
-        while ((n = recv(fd, text, sizeof text, 0)) > 0 && (result = take_all(text, (size_t)n, fn, arg)) > 0)
+        while ((n = recv(fd, text, sizeof text, 0)) > 0 &&
+               (result = take_all(text, (size_t)n, fn, arg)) > 0)
             continue;
     close(fd);
     return result;
 }
 
-bool unixsock_is_of(const struct unixsock *s, dev_t fs, ino_t inode) { return s->file == (uint32_t)inode && s->fs == fs; }
+bool unixsock_is_of(const struct unixsock *s, dev_t fs, ino_t inode) {
+    return s->file == (uint32_t)inode && s->fs == fs;
+}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* unixsock: the state of unix sockets, from the kernel's sock_diag: nothing is connected. (/proc/net/unix shows names as they are, so that
- * with a newline in one anybody can make up a line.) */
+/* unixsock: the state of unix sockets, from the kernel's sock_diag: nothing is connected.
+ * (/proc/net/unix shows names as they are, so that with a newline in one anybody can make up a
+ * line.) */
 #ifndef VIOS_UNIXSOCK_H
 #define VIOS_UNIXSOCK_H
 
@@ -8,8 +9,9 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
-/* listens: the socket that accepts, for which as many clients wait; else one that was accepted. inode: of the socket itself, as in
- * /proc/PID/fd. file, fs: the file that it was bound to; the inode's low 32 bits. */
+/* listens: the socket that accepts, for which as many clients wait; else one that was accepted.
+ * inode: of the socket itself, as in /proc/PID/fd. file, fs: the file that it was bound to; the
+ * inode's low 32 bits. */
 struct unixsock {
     bool listens;
     unsigned waiting;

@@ -6,15 +6,16 @@
 #include <unistd.h>
 
 #include "base/fmt.h"
-#include "relay/guests.h"
-#include "wire/session.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/memory.h"
 #include "base/net.h"
 #include "base/pool.h"
+#include "relay/guests.h"
+#include "wire/session.h"
 
-/* One input more than channels may be busy: an idle channel can always be read, if only to refuse its SYN. */
+/* One input more than channels may be busy: an idle channel can always be read, if only to refuse
+ * its SYN. */
 static MEMORY_BULK _Alignas(MEMORY_PAGE) struct input inputs[CHANNEL_BUSY + 1];
 static MEMORY_BULK _Alignas(MEMORY_PAGE) struct output outputs[CHANNEL_BUSY];
 static struct pool input_pool = POOL(inputs), output_pool = POOL(outputs);
@@ -103,7 +104,9 @@ void channel_hush(struct channel *ch) {
         loop_quiet(ch->end.fd, !ch->conns && !ch->in && !ch->end.owed_bytes);
 }
 
-struct channel *channel_busy_at(unsigned i) { return busy[i]; }
+struct channel *channel_busy_at(unsigned i) {
+    return busy[i];
+}
 
 unsigned channel_busy(void) { return busy_count; }
 
@@ -154,19 +157,22 @@ struct log_limit *channel_limit(struct channel *ch, long long now) {
     return others ? others : &ch->ends;
 }
 
-void channel_ended(struct channel *ch, struct log_limit *limit, const char *client, const char *how, const char *why) {
+void channel_ended(struct channel *ch, struct log_limit *limit, const char *client, const char *how,
+                   const char *why) {
     bool probe = !strcmp(why, SESSION_PROBE); /* as it says itself: nothing has failed */
 
     if (CONFIG_FEATURE_STATUS && *why && !probe)
         fmt_copy(ch->failure, sizeof ch->failure, why);
     if (!limit)
         limit = channel_limit(ch, loop_now());
-    log_limited(limit, loop_now(), probe ? LOG_INFO : LOG_WARN, "%s: %s: %s%s%s", ch->name, client, how, *why ? ": " : "", why);
+    log_limited(limit, loop_now(), probe ? LOG_INFO : LOG_WARN, "%s: %s: %s%s%s", ch->name, client,
+                how, *why ? ": " : "", why);
 }
 
 /* ---- its other side ---- */
 
-/* Closes its descriptor. False: that could take as long as the other side likes, so nothing is done with it any more. */
+/* Closes its descriptor. False: that could take as long as the other side likes, so nothing is done
+ * with it any more. */
 bool channel_release(struct channel *ch, int fd) {
     if (!CONFIG_VIOS_PROXY_HOST || !ch->guest) {
         close(fd);

@@ -11,7 +11,9 @@
 static MEMORY_BULK _Alignas(MEMORY_PAGE) struct channel table[CHANNEL_MAX];
 static unsigned count; /* slots 0..count-1 have been in use */
 
-struct channel *channels_at(unsigned i) { return &table[i]; }
+struct channel *channels_at(unsigned i) {
+    return &table[i];
+}
 
 unsigned channels_count(void) { return count; }
 
@@ -66,7 +68,8 @@ static bool is_in(const struct channel *ch, const char *directory) {
     return fmt_begins(ch->name, directory) && ch->name[n] == '/';
 }
 
-void channels_missing(const char *below, int directory, bool (*tell)(const char *name, bool there)) {
+void channels_missing(const char *below, int directory,
+                      bool (*tell)(const char *name, bool there)) {
     for (unsigned i = count; i-- > 0;) {
         const struct channel *ch = &table[i];
         char name[CHANNEL_NAME];

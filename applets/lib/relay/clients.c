@@ -7,14 +7,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "relay/channels.h"
-#include "relay/dirwatch.h"
 #include "base/file.h"
 #include "base/fmt.h"
-#include "relay/initiator.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/memory.h"
+#include "relay/channels.h"
+#include "relay/dirwatch.h"
+#include "relay/initiator.h"
 #include "relay/opener.h"
 #include "relay/root.h"
 #include "relay/sysfs.h"
@@ -204,7 +204,8 @@ static void move(struct conn *c) {
 
     if (clients_choose(&other) != CLIENTS_FREE)
         return;
-    log_msg(LOG_WARN, "%s: no answer: client %s goes to %s", c->channel->name, c->client, other->name);
+    log_msg(LOG_WARN, "%s: no answer: client %s goes to %s", c->channel->name, c->client,
+            other->name);
     fmt_copy(client, sizeof client, c->client);
     initiator_open(other, initiator_take(c), client, since);
 }
@@ -218,7 +219,8 @@ static void move_waiting(void) {
     }
 }
 
-/* One client for each time that select() tells of one, all that wait when it was not asked to tell. */
+/* One client for each time that select() tells of one, all that wait when it was not asked to tell.
+ */
 static bool client_waits(void) {
     bool waits = called || !listening;
 
@@ -278,7 +280,8 @@ static void raise_lo(const struct net_address *a) {
     if (result > 0)
         log_msg(LOG_NOTICE, "interface lo was down: brought it up");
     else if (result < 0)
-        log_msg(LOG_WARN, "interface lo cannot be brought up, clients may not reach %s: %m", a->text);
+        log_msg(LOG_WARN, "interface lo cannot be brought up, clients may not reach %s: %m",
+                a->text);
 }
 
 static void listen_at(const struct net_address *a) {
@@ -289,17 +292,23 @@ static void listen_at(const struct net_address *a) {
     if (!loop_fits(fd))
         log_fatal("Proxy service: descriptor %d is too high for select()", fd);
     if (CONFIG_FEATURE_ADDR && !net_is_local(a))
-        log_msg(LOG_WARN, "listening on %s, which is not a loopback address: others can use this service", a->text);
+        log_msg(LOG_WARN,
+                "listening on %s, which is not a loopback address: others can use this service",
+                a->text);
     listeners[listener_count++] = fd;
 }
 
 int clients_run(const struct setup *setup, bool reject, long wait) {
     static struct proxy proxy = {
-        .limit = CONFIG_GUEST_CHANNELS, .option = "GUEST_CHANNELS", .review = review, .timer = timer,
+        .limit = CONFIG_GUEST_CHANNELS,
+        .option = "GUEST_CHANNELS",
+        .review = review,
+        .timer = timer,
     };
     const struct net_address *service = setup->service;
     bool in_sysfs = CONFIG_FEATURE_SYSFS && !setup->given && access(setup->directory, F_OK);
-    unsigned long long inode; /* of our unix socket: as long as it listens no other file has that number */
+    unsigned long long
+        inode; /* of our unix socket: as long as it listens no other file has that number */
 
     reject_when_busy = reject;
     patience = wait;
@@ -314,7 +323,8 @@ int clients_run(const struct setup *setup, bool reject, long wait) {
     relay_init(&initiator);
     proxy_start(&proxy);
     for (unsigned i = 0; i < setup->services; i++)
-        log_msg(LOG_INFO, "listening on %s, channels from %s", service[i].text, in_sysfs ? FILE_PORTS : setup->directory);
+        log_msg(LOG_INFO, "listening on %s, channels from %s", service[i].text,
+                in_sysfs ? FILE_PORTS : setup->directory);
     proxy_run();
     if (CONFIG_FEATURE_UNIX && inode && file_inode(service->text, false) == inode)
         unlink(service->text);

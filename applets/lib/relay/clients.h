@@ -19,9 +19,10 @@ enum clients_choice {
  * the one that has been quiet longest. */
 enum clients_choice clients_choose(struct channel **chosen);
 
-/* Listens, uses the channels of setup->directory (or of sysfs, if that is the default and missing) until it is told to stop.
- * reject: a client that finds all channels in use is closed at once. wait: milliseconds for which a
- * client waits for a host, or with reject for a channel. Returns the exit status. */
+/* Listens, uses the channels of setup->directory (or of sysfs, if that is the default and missing)
+ * until it is told to stop. reject: a client that finds all channels in use is closed at once.
+ * wait: milliseconds for which a client waits for a host, or with reject for a channel. Returns the
+ * exit status. */
 int clients_run(const struct setup *setup, bool reject, long wait);
 
 #endif

@@ -16,7 +16,8 @@
 #include "base/net.h"
 #include "base/pool.h"
 
-/* Milliseconds that an abort waits for a TCP peer to take what was sent before; and between two looks at that. */
+/* Milliseconds that an abort waits for a TCP peer to take what was sent before; and between two
+ * looks at that. */
 enum { DRAIN_MAX = 5000, DRAIN_AGAIN = 20 };
 
 /* Milliseconds that a host which has greeted gets to answer the SYN before that. */
@@ -61,12 +62,17 @@ void conn_free(struct conn *c) {
     pool_give(&pool, c);
 }
 
-bool conn_is_finished(const struct conn *c) { return session_is_over(&c->session) && !c->due && !c->channel->end.owed_bytes; }
+bool conn_is_finished(const struct conn *c) {
+    return session_is_over(&c->session) && !c->due && !c->channel->end.owed_bytes;
+}
 
 void conn_trim(void) { pool_trim(&pool); }
 
 void conn_token(unsigned char token[FRAME_TOKEN]) {
-    enum { TOKENS = 94 * 94 * 94 * 94, STEP = 48252939 /* has no divisor in common with that: all come before one comes again */ };
+    enum {
+        TOKENS = 94 * 94 * 94 * 94,
+        STEP = 48252939 /* has no divisor in common with that: all come before one comes again */
+    };
     unsigned v = token_state = (token_state + STEP) % TOKENS;
 
     for (int i = 0; i < FRAME_TOKEN; i++, v /= 94)
@@ -86,7 +92,9 @@ void conn_greeted(struct conn *c) {
     conn_await(c, CONN_GREETED, left < GREETED ? left : GREETED);
 }
 
-bool conn_is_stuck(const struct conn *c) { return c->channel->in && c->channel->in->head < c->channel->in->tail; }
+bool conn_is_stuck(const struct conn *c) {
+    return c->channel->in && c->channel->in->head < c->channel->in->tail;
+}
 
 void conn_set_deadline(struct conn *c) {
     long patience;
@@ -142,14 +150,18 @@ void conn_apply(struct conn *c, unsigned actions) {
 }
 
 void conn_lost(struct conn *c) {
-    static struct log_limit losses; /* a lost host costs one message, however many connections it had */
+    static struct log_limit
+        losses; /* a lost host costs one message, however many connections it had */
 
     if (!session_is_ending(&c->session))
-        conn_ended(c, &losses, "ended", c->channel->end.port ? "the host has gone" : "the other side has gone");
+        conn_ended(c, &losses, "ended",
+                   c->channel->end.port ? "the host has gone" : "the other side has gone");
     conn_apply(c, session_event(&c->session, SESSION_DETACH, NULL));
 }
 
-void conn_timeout(struct conn *c) { conn_apply(c, session_event(&c->session, SESSION_TIMEOUT, NULL)); }
+void conn_timeout(struct conn *c) {
+    conn_apply(c, session_event(&c->session, SESSION_TIMEOUT, NULL));
+}
 
 bool conn_transient(void) { return errno == EAGAIN || errno == EINTR; }
 
@@ -158,7 +170,8 @@ void conn_failed(struct conn *c) {
     conn_apply(c, session_event(&c->session, SESSION_LOCAL_ERROR, c->why));
 }
 
-/* A RST takes from the TCP peer what it has had no window for yet: so that waits for it, for some time. */
+/* A RST takes from the TCP peer what it has had no window for yet: so that waits for it, for some
+ * time. */
 static bool drains(struct conn *c) {
     if (!c->session.abort || !net_unsent(c->fd))
         return false;

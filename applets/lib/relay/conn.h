@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* conn: a connection: a session over a channel, and its TCP side. It exists from the SYN until its last frame is out: without
- * one a channel is free.
- *
- *              initiator                                            responder
- *   begins     a client was accepted: SYN                           a SYN has come: connect to the service
- *   open       SYNACK: ACK, and bytes both ways                     SYNACK, ACK: bytes both ways
- *   closing    nothing more is read from the channel; what has come goes to the TCP side
- *   over       the TCP side is closed; frames that are due still go out
- *   freed      they are out
+/* conn: a connection: a session over a channel, and its TCP side. It exists from the SYN until its
+ * last frame is out: a channel without one is free. */
+/* clang-format off */
+/*            initiator                             responder
+ *   begins   a client was accepted: SYN            a SYN has come: connect to the service
+ *   open     SYNACK: ACK, and bytes both ways      SYNACK, ACK: bytes both ways
+ *   closing  nothing more is read from the channel; what has come goes to the TCP side
+ *   over     the TCP side is closed; frames that are due still go out
+ *   freed    they are out
  *
  * A frame that is due is only noted: sender writes it. */
+/* clang-format on */
 #ifndef VIOS_CONN_H
 #define VIOS_CONN_H
 
@@ -22,19 +23,23 @@ enum { CONN_CLIENT = 48 };
 enum conn_wait {
     CONN_PROGRESS, /* the session's patience, which begins again whenever something has moved */
     CONN_ANSWER,   /* (initiator) the answer to the SYN */
-    CONN_GREETED,  /* (initiator) the same; another host has come since the SYN, which may not have reached it, or may come: then a SYN anew */
+    CONN_GREETED,  /* (initiator) the same; another host has come since the SYN, which may not have
+                      reached it, or may come: then a SYN anew */
     CONN_SERVICE,  /* (responder) a service that could not take the connect: soon tried again */
     CONN_DRAIN,    /* the TCP peer, which has yet to take what was sent before an abort */
 };
 
-/* channel: which carries it; next: of the same channel. fd: the TCP side, -1 when there is none (any more). connecting: fd's connect is
- * pending. error: (0: none) why the TCP side takes nothing more; what it has sent before that is still to be read.
- * shut_due: shutdown(SHUT_WR) when all payload is delivered; shut: done. moved: bytes, or the state, since the deadline was set.
- * due: SESSION_SEND_* that are not yet written, nor owed by the channel. filler: bytes of filler to write before the SYN.
- * wait: an enum conn_wait. deadline: when it is looked at, whatever happens, in milliseconds of loop_now(); 0: never.
- * since: (initiator) when the client came: moving it to another channel does not give it more time in all. begun: when this channel got
- * it; (responder) when the first connect was made. drained: when an abort goes on, whatever the TCP peer has taken; 0: none waits.
- * received, sent: its payload bytes, from and to the channel. why: the text of a reason that the session gives. client: the TCP peer, as text. */
+/* channel: which carries it; next: of the same channel. fd: the TCP side, -1 when there is none
+ * (any more). connecting: fd's connect is pending. error: (0: none) why the TCP side takes nothing
+ * more; what it has sent before that is still to be read. shut_due: shutdown(SHUT_WR) when all
+ * payload is delivered; shut: done. moved: bytes, or the state, since the deadline was set. due:
+ * SESSION_SEND_* that are not yet written, nor owed by the channel. filler: bytes of filler to
+ * write before the SYN. wait: an enum conn_wait. deadline: when it is looked at, whatever happens,
+ * in milliseconds of loop_now(); 0: never. since: (initiator) when the client came: moving it to
+ * another channel does not give it more time in all. begun: when this channel got it; (responder)
+ * when the first connect was made. drained: when an abort goes on, whatever the TCP peer has taken;
+ * 0: none waits. received, sent: its payload bytes, from and to the channel. why: the text of a
+ * reason that the session gives. client: the TCP peer, as text. */
 struct conn {
     struct channel *channel;
     struct conn *next;
@@ -77,19 +82,22 @@ void conn_set_deadline(struct conn *c);
 /* Carries out a set of enum session_action, but for SESSION_CONNECT. */
 void conn_apply(struct conn *c, unsigned actions);
 
-/* The peer is not there any more. The session's patience is over. The TCP side has failed with errno. errno says: not now. */
+/* The peer is not there any more. The session's patience is over. The TCP side has failed with
+ * errno. errno says: not now. */
 void conn_lost(struct conn *c);
 void conn_timeout(struct conn *c);
 void conn_failed(struct conn *c);
 bool conn_transient(void);
 
-/* Payload from the channel's input to the TCP side. True if all of it has gone, so that there may be more. */
+/* Payload from the channel's input to the TCP side. True if all of it has gone, so that there may
+ * be more. */
 bool conn_deliver(struct conn *c);
 
 /* Whether payload waits for the TCP side to take it. */
 bool conn_is_stuck(const struct conn *c);
 
-/* Logs, and keeps for the table, how the connection has ended and why (empty: not known). limit: NULL: the channel's. */
+/* Logs, and keeps for the table, how the connection has ended and why (empty: not known). limit:
+ * NULL: the channel's. */
 void conn_ended(struct conn *c, struct log_limit *limit, const char *how, const char *why);
 
 #endif

@@ -10,8 +10,8 @@
 #include "base/fmt.h"
 #include "base/loop.h"
 #include "base/memory.h"
-#include "relay/retry.h"
 #include "base/sys.h"
+#include "relay/retry.h"
 
 enum { DIRECTORIES = 1 + (CONFIG_VIOS_PROXY_HOST ? CONFIG_HOST_CHANNELS : 1) };
 enum { PAUSE = 1000 }; /* ms between two looks at a directory */
@@ -21,7 +21,9 @@ static unsigned count = 1; /* slots 0..count-1 have been in use; the first one i
 static int inotify = -1;
 static long long first; /* when the first one is due, or sooner; 0: none is */
 
-struct directory *directory_root(void) { return table; }
+struct directory *directory_root(void) {
+    return table;
+}
 
 struct directory *directory_find(const char *name) {
     for (unsigned i = 0; i < count; i++)
@@ -80,8 +82,8 @@ void directory_forget_all(void) {
     table->looked = 0;
 }
 
-/* The watch is on what is open, whatever has its name by now. One directory under two names, as after a rename that is not known yet, is
- * the last one's. */
+/* The watch is on what is open, whatever has its name by now. One directory under two names, as
+ * after a rename that is not known yet, is the last one's. */
 int directory_watch(struct directory *d, int fd) {
     struct directory *other;
     int old = d->wd, wd;
@@ -115,7 +117,8 @@ static void look_at(struct directory *d, long long when) {
 }
 
 void directory_note(struct directory *d) {
-    long long now = loop_now(), when = d->looked && d->looked + PAUSE > now ? d->looked + PAUSE : now;
+    long long now = loop_now(),
+              when = d->looked && d->looked + PAUSE > now ? d->looked + PAUSE : now;
 
     if (!d->next || d->next > when)
         look_at(d, when);

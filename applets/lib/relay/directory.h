@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* directory: the table of the directories whose names are watched, and when each is to be looked at as a whole. */
+/* directory: the table of the directories whose names are watched, and when each is to be looked at
+ * as a whole. */
 #ifndef VIOS_DIRECTORY_H
 #define VIOS_DIRECTORY_H
 
 #include <stdbool.h>
 #include <sys/inotify.h>
 
-#include "relay/channel.h"
 #include "base/bucket.h"
+#include "relay/channel.h"
 
 /* The root is always there, with the empty name. wd: its inotify watch; -1: it has none (yet).
- * debt: what its events have cost. unheard: it owes too much, and events are passed over until it is looked at.
- * waits: names in it have found no room. complained: an error at the last look has been logged.
- * next: when to look at it, milliseconds of loop_now(); 0: no need to. looked: when that was done last. backoff: since it failed. */
+ * debt: what its events have cost. unheard: it owes too much, and events are passed over until it
+ * is looked at. waits: names in it have found no room. complained: an error at the last look has
+ * been logged. next: when to look at it, milliseconds of loop_now(); 0: no need to. looked: when
+ * that was done last. backoff: since it failed. */
 struct directory {
     bool used, unheard, waits, complained;
     int wd;
@@ -36,12 +38,16 @@ void directory_forget_all(void); /* but the root */
 void directory_init(int inotify);
 
 /* IN_ATTRIB: what may not be read yet may be later. */
-enum { DIRECTORY_EVENTS = IN_CREATE | IN_MOVED_TO | IN_ATTRIB | IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR };
+enum {
+    DIRECTORY_EVENTS = IN_CREATE | IN_MOVED_TO | IN_ATTRIB | IN_DELETE | IN_MOVED_FROM |
+                       IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR
+};
 
 /* Watches a guest's directory, which is open. 0, or -1 with errno. */
 int directory_watch(struct directory *d, int fd);
 
-/* It is to be looked at: at once, but once a second at most; all of them (waiting: in which names wait for room); after a back-off. */
+/* It is to be looked at: at once, but once a second at most; all of them (waiting: in which names
+ * wait for room); after a back-off. */
 void directory_note(struct directory *d);
 void directory_note_all(bool waiting);
 void directory_later(struct directory *d);

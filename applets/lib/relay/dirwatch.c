@@ -8,25 +8,26 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "relay/channel.h"
-#include "base/limits.h"
 #include "base/bucket.h"
-#include "relay/directory.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/fmt.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/sys.h"
+#include "relay/channel.h"
+#include "relay/directory.h"
 #include "relay/root.h"
 #include "relay/scan.h"
-#include "base/sys.h"
 
-/* Guests may own their directories. What an event in one costs, what one that makes or moves a directory, and one for which all of it is
- * looked at; the most that it may owe: in milliseconds, in which that is paid off. Who owes more is not heard until it is looked at. */
+/* Guests may own their directories. What an event in one costs, what one that makes or moves a
+ * directory, and one for which all of it is looked at; the most that it may owe: in milliseconds,
+ * in which that is paid off. Who owes more is not heard until it is looked at. */
 enum { EVENT = 100, MOVE = 1000, LOOK = 3000, CREDIT = 300 * EVENT };
 
-/* ancestor: the watch on the nearest directory above a root that is missing, or empty: if that is removed while somebody keeps it open,
- * it does not tell. */
+/* ancestor: the watch on the nearest directory above a root that is missing, or empty: if that is
+ * removed while somebody keeps it open, it does not tell. */
 static int inotify = -1, ancestor = -1;
 static bool subdirectories;
 static names_fn *tell;
@@ -54,7 +55,10 @@ static void enter(void) {
 
 /* A watch on the nearest directory above the root that is there. */
 static int watch_above(void) {
-    enum { MASK_ABOVE = IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR | IN_MASK_ADD };
+    enum {
+        MASK_ABOVE =
+            IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR | IN_MASK_ADD
+    };
     char above[ROOT_PATH];
     char *slash;
     int wd;
@@ -130,7 +134,8 @@ static void leave_root(void) {
     enter_root();
     if (!blind())
         return;
-    log_limited(&too_often, loop_now(), LOG_ERROR, "cannot watch %s: %s", root_path(""), directory_reason(errno));
+    log_limited(&too_often, loop_now(), LOG_ERROR, "cannot watch %s: %s", root_path(""),
+                directory_reason(errno));
     directory_later(d);
 }
 
@@ -142,7 +147,8 @@ static bool is_heard(struct directory *d, unsigned cost) {
         return false;
     if (bucket_add(&d->debt, loop_now(), 1, cost) <= CREDIT)
         return true;
-    log_limited(&too_often, loop_now(), LOG_WARN, "%s: changes too often; it is looked at once a second", root_path(d->name));
+    log_limited(&too_often, loop_now(), LOG_WARN,
+                "%s: changes too often; it is looked at once a second", root_path(d->name));
     d->debt.owed = CREDIT;
     d->unheard = true;
     d->looked = loop_now();
@@ -179,7 +185,8 @@ static void on_name(struct directory *d, const char *base, bool there) {
     tell(name, false);
 }
 
-/* (host) The kernel has lost events. Whoever owns one directory can bring that about: the channels of others, which are there, stay. */
+/* (host) The kernel has lost events. Whoever owns one directory can bring that about: the channels
+ * of others, which are there, stay. */
 static void catch_up(void) {
     if (directory_root()->wd < 0 || is_replaced()) {
         leave_root();
@@ -195,7 +202,8 @@ static void on_self(struct directory *d, unsigned mask) {
         leave_root();
         return;
     }
-    if (NESTED && !(mask & IN_ATTRIB)) { /* it has gone; another one may have taken its place before, or that of the root */
+    if (NESTED && !(mask & IN_ATTRIB)) { /* it has gone; another one may have taken its place
+                                            before, or that of the root */
         inotify_rm_watch(inotify, d->wd);
         d->wd = -1;
         if (is_replaced())
@@ -207,7 +215,8 @@ static void on_self(struct directory *d, unsigned mask) {
     }
 }
 
-/* Of a guest's directory that is watched: its own event tells. Its owner could make the root deaf otherwise. */
+/* Of a guest's directory that is watched: its own event tells. Its owner could make the root deaf
+ * otherwise. */
 static bool is_told_twice(const struct directory *d, const struct inotify_event *e) {
     bool about = NESTED && d == directory_root() && (e->mask & IN_ATTRIB) && (e->mask & IN_ISDIR);
     const struct directory *below = about ? directory_find(e->name) : NULL;
@@ -216,7 +225,9 @@ static bool is_told_twice(const struct directory *d, const struct inotify_event 
 }
 
 static void on_event(const struct inotify_event *e) {
-    struct directory *d = e->wd == directory_root()->wd ? directory_root() : NESTED ? directory_of(e->wd) : NULL;
+    struct directory *d = e->wd == directory_root()->wd ? directory_root()
+                          : NESTED                      ? directory_of(e->wd)
+                                                        : NULL;
 
     if (e->mask & IN_Q_OVERFLOW) {
         if (NESTED)
@@ -303,7 +314,8 @@ static long timer(void) {
     return !d->next ? -1 : left > 0 ? (long)left : 0;
 }
 
-/* What was a socket when its name was seen may be something else by now: then it is none of ours. */
+/* What was a socket when its name was seen may be something else by now: then it is none of ours.
+ */
 static const char *socket_path(const char *name) {
     int mode = root_mode(name);
 

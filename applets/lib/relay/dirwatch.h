@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dirwatch: the names of channels in the root directory, as they come and go, by inotify. The root need not exist for ever. */
+/* dirwatch: the names of channels in the root directory, as they come and go, by inotify. The root
+ * need not exist for ever. */
 #ifndef VIOS_DIRWATCH_H
 #define VIOS_DIRWATCH_H
 
 #include "relay/names.h"
 
-/* (guest) What is there now is told at once; links to devices and sockets are followed (udev makes them). */
+/* (guest) What is there now is told at once; links to devices and sockets are followed (udev makes
+ * them). */
 extern const struct names dirwatch_ports;
 
-/* (host) Subdirectories are guests, one level; no links are followed below the root, and what is there now is told by timer(), in pieces:
- * guests own their directories. */
+/* (host) Subdirectories are guests, one level; no links are followed below the root, and what is
+ * there now is told by timer(), in pieces: guests own their directories. */
 extern const struct names dirwatch_guests;
 
 #endif

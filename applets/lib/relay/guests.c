@@ -7,14 +7,25 @@
 #include "base/memory.h"
 #include "wire/frame.h"
 
-enum { GUESTS = CONFIG_VIOS_PROXY_HOST ? CONFIG_HOST_CHANNELS : 1, SHARE = CONFIG_VIOS_PROXY_HOST ? CONFIG_GUEST_SHARE : 1 };
+enum {
+    GUESTS = CONFIG_VIOS_PROXY_HOST ? CONFIG_HOST_CHANNELS : 1,
+    SHARE = CONFIG_VIOS_PROXY_HOST ? CONFIG_GUEST_SHARE : 1
+};
 
-/* Bytes of junk that may come at once, of a guest and of all, and in a millisecond. A guest's proxy that starts sends 64 KiB of filler on
- * each of its channels; the original's guest sends 3 MB/s of filler at most. A guest with less than FAIR does not pay for others. */
-enum { BURST = 32 * FRAME_FILLER_BYTES, RATE = 4096, ALL_BURST = 4 * BURST, ALL_RATE = 4 * RATE, FAIR = 2 * FRAME_FILLER_BYTES };
+/* Bytes of junk that may come at once, of a guest and of all, and in a millisecond. A guest's proxy
+ * that starts sends 64 KiB of filler on each of its channels; the original's guest sends 3 MB/s of
+ * filler at most. A guest with less than FAIR does not pay for others. */
+enum {
+    BURST = 32 * FRAME_FILLER_BYTES,
+    RATE = 4096,
+    ALL_BURST = 4 * BURST,
+    ALL_RATE = 4 * RATE,
+    FAIR = 2 * FRAME_FILLER_BYTES
+};
 
-/* Connects at once and per second, of a guest and of all. One that the proxy ends first leaves a local port in TIME_WAIT for 60 s, of
- * which Linux has 28,232 towards one address: 8,000 + 60 * 300 are less. A guest with few of late does not pay for others. */
+/* Connects at once and per second, of a guest and of all. One that the proxy ends first leaves a
+ * local port in TIME_WAIT for 60 s, of which Linux has 28,232 towards one address: 8,000 + 60 * 300
+ * are less. A guest with few of late does not pay for others. */
 enum { CONNECTS = 8000, CONNECT_RATE = 250, ALL_CONNECT_RATE = 300, FEW_CONNECTS = 200 };
 
 enum { FIRST_NEWS = 40 };
@@ -60,18 +71,22 @@ void guests_leave(struct guest *g) {
 }
 
 long guests_junk(struct guest *g, unsigned n, long long now) {
-    unsigned own = bucket_add(&g->junk, now, RATE, n), all = bucket_add(&all_junk, now, ALL_RATE, n);
+    unsigned own = bucket_add(&g->junk, now, RATE, n),
+             all = bucket_add(&all_junk, now, ALL_RATE, n);
 
     if (own > BURST)
         return 1 + (own - BURST) / RATE;
     return all > ALL_BURST && own > FAIR ? 1 + (all - ALL_BURST) / ALL_RATE : 0;
 }
 
-void guests_forgive(struct guest *g, unsigned n) { g->junk.owed -= n < g->junk.owed ? n : g->junk.owed; }
+void guests_forgive(struct guest *g, unsigned n) {
+    g->junk.owed -= n < g->junk.owed ? n : g->junk.owed;
+}
 
 bool guests_may_connect(struct guest *g, long long now) {
     enum { ONE = 1000 }; /* a millisecond pays for CONNECT_RATE of it */
-    unsigned own = bucket_add(&g->connects, now, CONNECT_RATE, ONE), all = bucket_add(&all_connects, now, ALL_CONNECT_RATE, ONE);
+    unsigned own = bucket_add(&g->connects, now, CONNECT_RATE, ONE),
+             all = bucket_add(&all_connects, now, ALL_CONNECT_RATE, ONE);
 
     if (own <= CONNECTS * ONE && (all <= CONNECTS * ONE || own <= FEW_CONNECTS * ONE))
         return true;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* guests: (host) the table of guests. Whatever a guest may cost is counted here, however many channels it spreads it over.
+/* guests: (host) the table of guests. Whatever a guest may cost is counted here, however many
+ * channels it spreads it over.
  *
- * What is no connection (hunting, stale frames, SYNs until their ACK has come) fills a leaky bucket of its guest, and one of all; while
- * one of them is over its brim, the channel that added to it is not read. */
+ * What is no connection (hunting, stale frames, SYNs until their ACK has come) fills a leaky bucket
+ * of its guest, and one of all; while one of them is over its brim, the channel that added to it is
+ * not read. */
 #ifndef VIOS_GUESTS_H
 #define VIOS_GUESTS_H
 
@@ -15,9 +17,10 @@
 
 enum { GUESTS_NAME = 108 }; /* as a channel's */
 
-/* channels: its channels; 0: the slot is free. share: its part of the loop's time. junk: bytes without a connection. connects: to the
- * service. news: limits messages about what had none before; news_count: of these since news_since.
- * length, name: the bytes of its channels' names that are the same: "guest/", or all of it and its NUL of a channel right below the root. */
+/* channels: its channels; 0: the slot is free. share: its part of the loop's time. junk: bytes
+ * without a connection. connects: to the service. news: limits messages about what had none before;
+ * news_count: of these since news_since. length, name: the bytes of its channels' names that are
+ * the same: "guest/", or all of it and its NUL of a channel right below the root. */
 struct guest {
     unsigned channels;
     struct loop_share share;
@@ -29,20 +32,22 @@ struct guest {
     char name[GUESTS_NAME];
 };
 
-/* The guest of one more channel, with this name; NULL: it has as many channels as it may have (Kconfig GUEST_SHARE). And a channel's
- * end. */
+/* The guest of one more channel, with this name; NULL: it has as many channels as it may have
+ * (Kconfig GUEST_SHARE). And a channel's end. */
 struct guest *guests_join(const char *name);
 void guests_leave(struct guest *g);
 
-/* Adds n bytes of junk. Milliseconds for which the channel must not be read; 0: it may be. Takes n bytes back. */
+/* Adds n bytes of junk. Milliseconds for which the channel must not be read; 0: it may be. Takes n
+ * bytes back. */
 long guests_junk(struct guest *g, unsigned n, long long now);
 void guests_forgive(struct guest *g, unsigned n);
 
-/* Counts a connect to another machine, where each may keep a local port from use for a minute. False: too many for now. */
+/* Counts a connect to another machine, where each may keep a local port from use for a minute.
+ * False: too many for now. */
 bool guests_may_connect(struct guest *g, long long now);
 
-/* One more message about something of this guest that had none before. NULL or, from the 41st on in LOG_QUIET milliseconds, the limit
- * for all these. */
+/* One more message about something of this guest that had none before. NULL or, from the 41st on in
+ * LOG_QUIET milliseconds, the limit for all these. */
 struct log_limit *guests_news(struct guest *g, long long now);
 
 #endif

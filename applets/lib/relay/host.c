@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "relay/dirwatch.h"
 #include "relay/guests.h"
 #include "relay/qemu.h"
-#include "base/log.h"
 #include "relay/responder.h"
 #include "relay/root.h"
 

@@ -6,8 +6,8 @@
 #include "relay/proxy.h"
 #include "relay/setup.h"
 
-/* Serves the channels below setup->directory until it is told to stop. limit: the most connections of one guest at once.
- * Returns the exit status. */
+/* Serves the channels below setup->directory until it is told to stop. limit: the most connections
+ * of one guest at once. Returns the exit status. */
 int host_run(const struct setup *setup, unsigned limit);
 
 #endif

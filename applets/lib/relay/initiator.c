@@ -67,8 +67,8 @@ static bool hears(const struct channel *ch) {
     return true;
 }
 
-/* Another SYN: the one before may not have reached the host that is there now, since QEMU drops what waits when a host goes.
- * vios-protocol(7), guest rule 5. */
+/* Another SYN: the one before may not have reached the host that is there now, since QEMU drops
+ * what waits when a host goes. vios-protocol(7), guest rule 5. */
 static void syn_again(struct conn *c) {
     channel_skip_frame(c->channel);
     c->filler = c->channel->end.aligned ? 0 : c->filler;

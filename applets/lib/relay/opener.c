@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "relay/channels.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/fmt.h"
@@ -15,6 +14,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/net.h"
+#include "relay/channels.h"
 #include "relay/qemu.h"
 #include "relay/retry.h"
 #include "relay/root.h"
@@ -36,7 +36,8 @@ const char *opener_why(const struct channel *ch, const char *path) {
 }
 
 static int failed(struct channel *ch, const char *path, const char *what, long long now) {
-    /* QEMU has made the socket, and listens in a moment; or the name of a port that has gone will go in a moment */
+    /* QEMU has made the socket, and listens in a moment; or the name of a port that has gone will
+     * go in a moment */
     bool passing = !ch->failures++ && (errno == ECONNREFUSED || errno == EAGAIN || errno == ENOENT);
     struct log_limit once = {0}, *limit;
 
@@ -48,8 +49,9 @@ static int failed(struct channel *ch, const char *path, const char *what, long l
     limit = channel_limit(ch, now);
     if (limit == &ch->ends) /* is for those of its connections */
         limit = &once;
-    ch->complained = log_limited(limit, now, LOG_ERROR, "%s %s: %s; %s", what, ch->name,
-                                 opener_why(ch, path), is_console(ch) ? "left alone" : "trying again");
+    ch->complained =
+        log_limited(limit, now, LOG_ERROR, "%s %s: %s; %s", what, ch->name, opener_why(ch, path),
+                    is_console(ch) ? "left alone" : "trying again");
     return -1;
 }
 
@@ -71,8 +73,8 @@ static int open_socket(const char *name, int mode) {
     return S_ISSOCK(mode) && !net_path(&a, name) ? net_connect(&a, &pending) : -1;
 }
 
-/* What was a socket when its name was seen may be a link to anything by now. So what is there is held, then looked at, and it is to that
- * which we connect. */
+/* What was a socket when its name was seen may be a link to anything by now. So what is there is
+ * held, then looked at, and it is to that which we connect. */
 static int open_held(struct channel *ch) {
     int reason, fd, held = root_open(ch->name, O_PATH);
     char name[32];
@@ -102,7 +104,8 @@ static int open_endpoint(struct channel *ch, const char *path) {
 
 /* Whether it takes one of the last descriptors, which are for guests that have none. */
 static bool is_greedy(const struct channel *ch, int fd) {
-    return CONFIG_VIOS_PROXY_HOST && ch->guest && loop_fits(fd) && loop_is_last(fd) && channels_open(ch->guest);
+    return CONFIG_VIOS_PROXY_HOST && ch->guest && loop_fits(fd) && loop_is_last(fd) &&
+           channels_open(ch->guest);
 }
 
 int opener_open(struct channel *ch, const char *path, long long now) {
@@ -128,13 +131,15 @@ int opener_open(struct channel *ch, const char *path, long long now) {
     if (!loop_fits(fd)) {
         channel_release(ch, fd);
         errno = EMFILE;
-        return failed(ch, path, "select() holds no more descriptors (FD_SETSIZE 1024): channel", now);
+        return failed(ch, path, "select() holds no more descriptors (FD_SETSIZE 1024): channel",
+                      now);
     }
     ch->end.fd = fd;
     ch->decoder = (struct frame_decoder){0};
     ch->end.attached = true;
     ch->failures = 0;
-    ch->end.aligned = ch->end.broken = ch->complained = ch->silent = ch->heard = ch->monitor = false;
+    ch->end.aligned = ch->end.broken = ch->complained = ch->silent = ch->heard = ch->monitor =
+        false;
     ch->retry = 0;
     ch->backoff = 0;
     ch->reason = 0;

@@ -8,13 +8,13 @@
 #include <unistd.h>
 
 #include "base/agent.h"
-#include "relay/channels.h"
-#include "base/limits.h"
 #include "base/filter.h"
 #include "base/fmt.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/net.h"
+#include "relay/channels.h"
 #include "relay/opener.h"
 #include "relay/qemu.h"
 #include "relay/relay.h"
@@ -22,14 +22,14 @@
 #include "relay/status.h"
 
 enum { GRACE = 700 /* ms for the last frames; the whole end takes less than a second */ };
-/* Milliseconds without a connection, and without news, after which memory is given back. Sooner, the next connection would pay for
- * it. */
+/* Milliseconds without a connection, and without news, after which memory is given back. Sooner,
+ * the next connection would pay for it. */
 enum { REST_AFTER = 100 };
 
 static int ready_fd = -1;
 static const struct proxy *proxy;
 static bool review_wanted;
-static bool left_out;                 /* a name has found no room */
+static bool left_out; /* a name has found no room */
 static struct log_limit no_room;
 static char others[2 * CHANNEL_NAME]; /* names that are not used, at most two */
 static unsigned other_count;          /* 3: it has been told */
@@ -104,9 +104,11 @@ static void leave(const char *name) {
 
 /* Once, when nothing is under way: that no channel is used, of those that there are. */
 static void tell_unused(void) {
-    if (!(CONFIG_FEATURE_GLOB || CONFIG_FEATURE_FOREIGN) || !other_count || other_count > 2 || channels_count())
+    if (!(CONFIG_FEATURE_GLOB || CONFIG_FEATURE_FOREIGN) || !other_count || other_count > 2 ||
+        channels_count())
         return;
-    log_msg(LOG_NOTICE, "no channel is used: %s %s", filter_is_given() ? "none matches -n, as" : "other agents have", others);
+    log_msg(LOG_NOTICE, "no channel is used: %s %s",
+            filter_is_given() ? "none matches -n, as" : "other agents have", others);
     other_count = 3;
 }
 
@@ -119,8 +121,11 @@ static struct channel *add(const char *name) {
         return ch;
     if (greedy)
         channels_forget(ch);
-    log_limited(&no_room, loop_now(), LOG_WARN, "channel %s: %u channels%s are in use, the most there can be (Kconfig %s); it waits", name,
-                greedy ? proxy->share : proxy->limit, greedy ? " of this guest" : "", greedy ? "GUEST_SHARE" : proxy->option);
+    log_limited(
+        &no_room, loop_now(), LOG_WARN,
+        "channel %s: %u channels%s are in use, the most there can be (Kconfig %s); it waits", name,
+        greedy ? proxy->share : proxy->limit, greedy ? " of this guest" : "",
+        greedy ? "GUEST_SHARE" : proxy->option);
     left_out = true;
     return NULL;
 }
@@ -263,7 +268,8 @@ void proxy_run(void) {
         long wait;
 
         review();
-        wait = proxy->timer ? proxy->timer() : -1; /* before the others: it may begin what they wait for */
+        wait = proxy->timer ? proxy->timer()
+                            : -1; /* before the others: it may begin what they wait for */
         wait = sooner(sooner(wait, names_timer()), tell_ready());
         if (needs_review())
             wait = 0;

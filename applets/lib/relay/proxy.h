@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* proxy: what both proxies share: the names that they use, opening and giving up channels, readiness, the main loop and its end. */
+/* proxy: what both proxies share: the names that they use, opening and giving up channels,
+ * readiness, the main loop and its end. */
 #ifndef VIOS_PROXY_H
 #define VIOS_PROXY_H
 
@@ -9,16 +10,19 @@
 
 /* A row of the option table. */
 #if CONFIG_FEATURE_READY_FD
-#define PROXY_OPT_READY {'f', "FD", "write a newline to descriptor FD when ready, and close it", proxy_set_ready},
+#define PROXY_OPT_READY \
+    {'f', "FD", "write a newline to descriptor FD when ready, and close it", proxy_set_ready},
 #else
 #define PROXY_OPT_READY
 #endif
 
 void proxy_set_ready(const char *fd);
 
-/* limit: the most channels that may be used at once; option: its Kconfig option, for messages. names: where they come from. May be NULL:
- * join: a new channel; false: its guest has `share` already (Kconfig GUEST_SHARE); leave: its end. opened: it has just been opened. review: decides
- * anew, before the loop sleeps. timer: called in each round; the milliseconds until it wants to be called again, or -1. */
+/* limit: the most channels that may be used at once; option: its Kconfig option, for messages.
+ * names: where they come from. May be NULL: join: a new channel; false: its guest has `share`
+ * already (Kconfig GUEST_SHARE); leave: its end. opened: it has just been opened. review: decides
+ * anew, before the loop sleeps. timer: called in each round; the milliseconds until it wants to be
+ * called again, or -1. */
 struct proxy {
     unsigned limit, share;
     const char *option;
@@ -33,10 +37,12 @@ struct proxy {
 /* From here on a signal ends it cleanly, and channels are opened. */
 void proxy_start(const struct proxy *proxy);
 
-/* Review() is called before the next wait. It is without this whenever a channel has been marked. */
+/* Review() is called before the next wait. It is without this whenever a channel has been marked.
+ */
 void proxy_want_review(void);
 
-/* Says that it is ready (-f, NOTIFY_SOCKET), relays until SIGINT, SIGTERM or SIGHUP, ends all connections, and returns. */
+/* Says that it is ready (-f, NOTIFY_SOCKET), relays until SIGINT, SIGTERM or SIGHUP, ends all
+ * connections, and returns. */
 void proxy_run(void);
 
 #endif

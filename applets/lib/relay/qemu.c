@@ -14,12 +14,13 @@
 /* Milliseconds that QEMU gets to notice that the visitor has shut down. */
 enum { PATIENCE = 300 };
 
-/* QEMU keeps 32 pieces of news, of attaching and of going, until a guest has read them, and drops others. A guest with few channels can
- * be told of all at once, even after a host that has just died. With more, the proxy attaches a little later, with one piece of news
- * for each channel. */
+/* QEMU keeps 32 pieces of news, of attaching and of going, until a guest has read them, and drops
+ * others. A guest with few channels can be told of all at once, even after a host that has just
+ * died. With more, the proxy attaches a little later, with one piece of news for each channel. */
 enum { FEW = 8 }; /* of each: the last host has gone, a visitor comes, goes, and we come */
 
-/* When this channel's turn is, of those of its guest that wait: the first ones when the guest has heard all that is under way. */
+/* When this channel's turn is, of those of its guest that wait: the first ones when the guest has
+ * heard all that is under way. */
 static long long turn(const struct channel *ch, long long now) {
     enum { FIRST = 200, NEXT = 25 /* ms */, BATCH = 5 };
     unsigned before = 0;

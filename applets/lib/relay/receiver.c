@@ -54,7 +54,8 @@ static struct conn *find(const struct channel *ch, const struct frame *f) {
 static void dispatch(struct channel *ch, const struct frame *f) {
     struct conn *c = find(ch, f);
     struct input *in = ch->in;
-    unsigned before = c->session.state, actions = session_frame(&c->session, f, in->text, in->text_bytes);
+    unsigned before = c->session.state,
+             actions = session_frame(&c->session, f, in->text, in->text_bytes);
 
     if (before == SESSION_SYN_SENT && c->session.answered) {
         channel_answered(ch);
@@ -110,7 +111,8 @@ static void step(struct channel *ch) {
     enum frame_event event;
     struct frame f;
 
-    event = wanted ? frame_hunt(&ch->decoder, p, n, &used, &f, wanted) : frame_feed(&ch->decoder, p, n, &used, &f);
+    event = wanted ? frame_hunt(&ch->decoder, p, n, &used, &f, wanted)
+                   : frame_feed(&ch->decoder, p, n, &used, &f);
     if (event == FRAME_PAYLOAD)
         take_payload(ch, (unsigned)used);
     in->raw += (unsigned)used;
@@ -120,8 +122,11 @@ static void step(struct channel *ch) {
         conn_apply(c, session_event(&c->session, SESSION_BAD, NULL));
 }
 
-/* No connection is there to which what comes belongs: there is none, or what it had to say is out. */
-static bool is_stray(const struct channel *ch) { return !ch->conns || session_is_over(&ch->conns->session); }
+/* No connection is there to which what comes belongs: there is none, or what it had to say is out.
+ */
+static bool is_stray(const struct channel *ch) {
+    return !ch->conns || session_is_over(&ch->conns->session);
+}
 
 static bool may_look(const struct channel *ch) {
     return is_stray(ch) ? role->hears(ch) : !session_is_closing(&ch->conns->session);

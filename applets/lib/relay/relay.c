@@ -4,9 +4,9 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "relay/guests.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "relay/guests.h"
 #include "relay/receiver.h"
 #include "relay/sender.h"
 
@@ -71,12 +71,17 @@ static void watch(struct channel *ch) {
 
 /* ---- moving ---- */
 
-/* A port whose news may not reach select(): one that is written to. (One that is not read, since the TCP peer has yet to take what
- * came, is left alone, even if its host has gone: it may hold the rest of that, and its end.) */
-static bool needs_look(const struct channel *ch) { return ch->end.port && ch->end.attached && (ch->end.owed_bytes || sender_is_due(ch)); }
+/* A port whose news may not reach select(): one that is written to. (One that is not read, since
+ * the TCP peer has yet to take what came, is left alone, even if its host has gone: it may hold the
+ * rest of that, and its end.) */
+static bool needs_look(const struct channel *ch) {
+    return ch->end.port && ch->end.attached && (ch->end.owed_bytes || sender_is_due(ch));
+}
 
 /* A connect was made for it, and there is more that could be looked at in the next turn. */
-static bool has_more(const struct channel *ch) { return ch->spent && !ch->conns && ch->in && ch->in->raw < ch->in->filled; }
+static bool has_more(const struct channel *ch) {
+    return ch->spent && !ch->conns && ch->in && ch->in->raw < ch->in->filled;
+}
 
 static long long sooner(long long a, long long b) { return !a || (b && b < a) ? b : a; }
 
@@ -93,7 +98,8 @@ static void set_deadline(struct channel *ch) {
     }
 }
 
-/* The channel's other side is not there any more (renewed: but another one is): nothing of the old stream counts. */
+/* The channel's other side is not there any more (renewed: but another one is): nothing of the old
+ * stream counts. */
 static void lose(struct channel *ch, bool renewed) {
     bool begun = ch->end.owed_bytes; /* the new host may have got the beginning of this frame */
 
@@ -107,7 +113,8 @@ static void lose(struct channel *ch, bool renewed) {
     channel_skip_input(ch);
     for (struct conn *c = ch->conns; c; c = c->next) {
         if (session_is_asking(&c->session) && !ch->end.broken)
-            conn_greeted(c); /* nothing of its bytes has gone: another host can serve it, if one comes soon */
+            conn_greeted(c); /* nothing of its bytes has gone: another host can serve it, if one
+                                comes soon */
         else
             conn_lost(c);
     }
@@ -271,7 +278,8 @@ static void expire(struct channel *ch, long long now) {
     relay_pump(ch);
 }
 
-/* What others may cause at will is only a part of a round; the rest of it comes in the next one, after what is ready then. */
+/* What others may cause at will is only a part of a round; the rest of it comes in the next one,
+ * after what is ready then. */
 void relay_tick(void) {
     for (unsigned i = channel_busy(); i-- > 0;) {
         struct channel *ch = channel_busy_at(i);

@@ -7,9 +7,9 @@
 
 #include "base/error.h"
 #include "base/fmt.h"
-#include "relay/guests.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "relay/guests.h"
 #include "relay/receiver.h"
 #include "relay/retry.h"
 
@@ -111,11 +111,12 @@ static const char *refusal(const struct channel *ch) {
     return why;
 }
 
-/* Stale headers that are looked at in one turn, unless one was answered: then the others are junk, which costs less. */
+/* Stale headers that are looked at in one turn, unless one was answered: then the others are junk,
+ * which costs less. */
 enum { STALE_LOOKS = 64 };
 
-/* A DATA or ACK for a connection that this process never had: once for each token pair, a RESET. A guest that makes up token
- * pairs gets one answer for each read. vios-protocol(7), host rule 1. */
+/* A DATA or ACK for a connection that this process never had: once for each token pair, a RESET. A
+ * guest that makes up token pairs gets one answer for each read. vios-protocol(7), host rule 1. */
 static void answer_stale(struct channel *ch, struct frame *f) {
     ch->looks++;
     if (frame_same(&f->tokens, &ch->stale))
@@ -170,8 +171,8 @@ static void hunt(struct channel *ch) {
     const char *why;
     struct frame f;
     size_t used;
-    enum frame_event event = frame_hunt(&ch->decoder, in->bytes + in->raw, in->filled - in->raw, &used, &f,
-                                        ch->looks < STALE_LOOKS ? "ABD" : "A");
+    enum frame_event event = frame_hunt(&ch->decoder, in->bytes + in->raw, in->filled - in->raw,
+                                        &used, &f, ch->looks < STALE_LOOKS ? "ABD" : "A");
 
     in->raw += (unsigned)used;
     if (event != FRAME_BEGIN)
@@ -189,7 +190,9 @@ static void hunt(struct channel *ch) {
 }
 
 /* A storm of SYNs gets one connect a turn; and what is owed goes first. */
-static bool hears(const struct channel *ch) { return !ch->conns && !ch->spent && !ch->end.owed_bytes; }
+static bool hears(const struct channel *ch) {
+    return !ch->conns && !ch->spent && !ch->end.owed_bytes;
+}
 
 static void stray(struct channel *ch) {
     if (!ch->in->left)
@@ -198,7 +201,8 @@ static void stray(struct channel *ch) {
         accept_syn(ch);
 }
 
-/* Whether these are a monitor's first bytes: QMP's greeting, plain or pretty, or the human one's. */
+/* Whether these are a monitor's first bytes: QMP's greeting, plain or pretty, or the human one's.
+ */
 static bool is_monitor(const unsigned char *p, size_t n) {
     static const char human[] = "QEMU ", machine[] = "\"QMP\"";
     size_t at = 1;
@@ -207,16 +211,19 @@ static bool is_monitor(const unsigned char *p, size_t n) {
         return true;
     while (at < n && (p[at] == ' ' || p[at] == '\r' || p[at] == '\n'))
         at++;
-    return n >= at + sizeof machine - 1 && *p == '{' && !memcmp(p + at, machine, sizeof machine - 1);
+    return n >= at + sizeof machine - 1 && *p == '{' &&
+           !memcmp(p + at, machine, sizeof machine - 1);
 }
 
-/* The first bytes since the socket was opened. A guest that begins with these shuts out its own channel, and no other. */
+/* The first bytes since the socket was opened. A guest that begins with these shuts out its own
+ * channel, and no other. */
 static void meet(struct channel *ch, const unsigned char *p, size_t n) {
     ch->heard = n > 0;
     ch->monitor = is_monitor(p, n);
     if (!ch->monitor)
         return;
-    log_limited(channel_limit(ch, loop_now()), loop_now(), LOG_WARN, "%s: QEMU's monitor, not a channel: left alone", ch->name);
+    log_limited(channel_limit(ch, loop_now()), loop_now(), LOG_WARN,
+                "%s: QEMU's monitor, not a channel: left alone", ch->name);
     ch->end.broken = true;
 }
 
@@ -230,7 +237,8 @@ static void take_junk(struct channel *ch, size_t n) {
 
     if (!pause)
         return;
-    log_limited(channel_limit(ch, now), now, LOG_WARN, "%s: floods, without a connection: it is read slowly", ch->name);
+    log_limited(channel_limit(ch, now), now, LOG_WARN,
+                "%s: floods, without a connection: it is read slowly", ch->name);
     ch->paused = true;
     retry_at(ch, now + pause);
 }
@@ -246,7 +254,8 @@ static void came(struct channel *ch, size_t n) {
     ch->looks = 0;
 }
 
-/* What waits of a guest that is refused, and does not read, is dropped: others may need its place. */
+/* What waits of a guest that is refused, and does not read, is dropped: others may need its place.
+ */
 static void pumped(struct channel *ch) {
     if (channel_is_excess(ch) || (!ch->conns && ch->in && ch->end.owed_bytes && refusal(ch))) {
         channel_skip_input(ch);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* responder: the end of the protocol that waits for a SYN, and connects to a service. vios-protocol(7), the host's rules. */
+/* responder: the end of the protocol that waits for a SYN, and connects to a service.
+ * vios-protocol(7), the host's rules. */
 #ifndef VIOS_RESPONDER_H
 #define VIOS_RESPONDER_H
 

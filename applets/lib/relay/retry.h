@@ -12,7 +12,8 @@ void retry_later(struct channel *ch, long long now);
 /* How long to wait after one more failure, in milliseconds. */
 unsigned retry_backoff(unsigned before);
 
-/* When the first retry of all is due (0: none is wanted), and calls again(ch) for each that is, for some of them in each turn. */
+/* When the first retry of all is due (0: none is wanted), and calls again(ch) for each that is, for
+ * some of them in each turn. */
 long long retry_next(void);
 void retry_run(long long now, void (*again)(struct channel *ch));
 

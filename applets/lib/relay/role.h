@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* role: what the two ends do differently: the initiator, which sends SYN for its clients, and the responder (responder.c),
- * which connects to a service. Only the applets know which one they need, so the linker leaves the other one out. */
+/* role: what the two ends do differently: the initiator, which sends SYN for its clients, and the
+ * responder (responder.c), which connects to a service. Only the applets know which one they need,
+ * so the linker leaves the other one out. */
 #ifndef VIOS_ROLE_H
 #define VIOS_ROLE_H
 
 #include "relay/conn.h"
 
-/* session: which end. busy: the most channels that may be busy at once. A function may be NULL: there is nothing to do.
- * hears, stray: bytes have come that belong to no connection: whether they may be looked at now, and one step of that.
- * attached: the port's host has come. connected: the pending connect of the TCP side is decided. expired: the deadline is over.
- * came: n bytes have been read, and none of them is decoded yet. finished: a connection is at its end, and goes after this.
- * pumped: all has been done that could be done now. */
+/* session: which end. busy: the most channels that may be busy at once. A function may be NULL:
+ * there is nothing to do. hears, stray: bytes have come that belong to no connection: whether they
+ * may be looked at now, and one step of that. attached: the port's host has come. connected: the
+ * pending connect of the TCP side is decided. expired: the deadline is over. came: n bytes have
+ * been read, and none of them is decoded yet. finished: a connection is at its end, and goes after
+ * this. pumped: all has been done that could be done now. */
 struct role {
     enum session_role session;
     unsigned busy;

@@ -22,7 +22,8 @@ void root_set(const char *path) {
         mode = -1;
     }
     if (mode < 0)
-        log_fatal("Root path stat fail: %s: %m%s", path, fmt_number(path, 1, 65535) < 0 ? "" : " (a port is the second operand)");
+        log_fatal("Root path stat fail: %s: %m%s", path,
+                  fmt_number(path, 1, 65535) < 0 ? "" : " (a port is the second operand)");
     if (!S_ISDIR(mode))
         log_fatal("Root path is not a directory: %s", path);
     fd = sys_open(path, O_RDONLY | O_DIRECTORY);

@@ -15,8 +15,8 @@ void root_set(const char *path);
 /* root/name in a static buffer; the root for "". */
 const char *root_path(const char *name);
 
-/* (host) Opens a name below the root, no link being followed (see file_open_below()), or the root (""). Its mode. Whether there are more
- * than n names in its directory, or that cannot be read. */
+/* (host) Opens a name below the root, no link being followed (see file_open_below()), or the root
+ * (""). Its mode. Whether there are more than n names in its directory, or that cannot be read. */
 int root_open(const char *name, int flags);
 int root_mode(const char *name);
 bool root_more_than(const char *name, unsigned n);

@@ -7,20 +7,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "relay/channel.h"
-#include "relay/channels.h"
-#include "base/limits.h"
 #include "base/file.h"
 #include "base/fmt.h"
+#include "base/limits.h"
 #include "base/loop.h"
-#include "relay/root.h"
 #include "base/sys.h"
+#include "relay/channel.h"
+#include "relay/channels.h"
+#include "relay/root.h"
 
 enum { NAMES = 4096 }; /* that are looked at in a guest's directory */
 
 static bool subdirectories;
 static names_fn *tell;
-/* What is being looked at, or NULL. fd: where in it. names: how many so far. failed: not all could be looked at. */
+/* What is being looked at, or NULL. fd: where in it. names: how many so far. failed: not all could
+ * be looked at. */
 static struct directory *current;
 static int fd = -1;
 static unsigned names;
@@ -35,7 +36,9 @@ void scan_init(bool nested, names_fn *fn) {
     tell = fn;
 }
 
-static bool has_gone(int reason) { return reason == ENOENT || reason == ENOTDIR || reason == ELOOP; }
+static bool has_gone(int reason) {
+    return reason == ENOENT || reason == ENOTDIR || reason == ELOOP;
+}
 
 /* An event tells of permissions; nothing tells when descriptors or memory are free again. */
 static void cannot(struct directory *d, const char *what, const char *name) {
@@ -44,7 +47,8 @@ static void cannot(struct directory *d, const char *what, const char *name) {
     if (has_gone(reason))
         return;
     if (!d->complained)
-        d->complained = log_limited(&left_alone, loop_now(), LOG_ERROR, "cannot %s %s: %s", what, root_path(name), directory_reason(reason));
+        d->complained = log_limited(&left_alone, loop_now(), LOG_ERROR, "cannot %s %s: %s", what,
+                                    root_path(name), directory_reason(reason));
     failed = true;
     if (reason != EACCES)
         directory_later(d);
@@ -57,7 +61,8 @@ static void add_directory(const char *name) {
         directory_note(d);
     if (d || directory_add(name))
         return;
-    log_limited(&left_alone, loop_now(), LOG_WARN, "%s: more than %d directories (Kconfig HOST_CHANNELS); it waits", root_path(name),
+    log_limited(&left_alone, loop_now(), LOG_WARN,
+                "%s: more than %d directories (Kconfig HOST_CHANNELS); it waits", root_path(name),
                 CONFIG_VIOS_PROXY_HOST ? CONFIG_HOST_CHANNELS : 0);
     directory_root()->waits = true;
 }
@@ -66,7 +71,8 @@ static void add_directory(const char *name) {
 static void leave_link(const char *name, size_t parent) {
     struct log_limit once = {0}, *limit = limits_of(name, parent, loop_now());
 
-    log_limited(limit ? limit : &once, loop_now(), LOG_WARN, "%s is a symbolic link: it is left alone", root_path(name));
+    log_limited(limit ? limit : &once, loop_now(), LOG_WARN,
+                "%s is a symbolic link: it is left alone", root_path(name));
 }
 
 /* A name in a directory, and what it is. */
@@ -78,7 +84,8 @@ static void take(struct directory *d, const char *name, int mode) {
     else if (S_ISSOCK(mode) || (!NESTED && file_is_port(root_path(name))))
         d->waits |= !tell(name, true);
     else if (!NESTED && S_ISCHR(mode) && limits_is_new(name))
-        log_limited(&left_alone, loop_now(), LOG_INFO, "%s: not known to be a virtio-serial port: left alone", root_path(name));
+        log_limited(&left_alone, loop_now(), LOG_INFO,
+                    "%s: not known to be a virtio-serial port: left alone", root_path(name));
 }
 
 /* directory: d, if it is open. False: no more names in it are to be looked at. */
@@ -90,12 +97,15 @@ static bool look(struct directory *d, int directory, const char *base) {
     if (*base == '.') /* udev makes a link under such a name, then renames it */
         return true;
     if (strlen(d->name) + 1 + strlen(base) >= CHANNEL_NAME) {
-        log_limited(&left_alone, loop_now(), LOG_WARN, "channel %s%s%s: a name of more than %d bytes is left out", d->name, slash, base,
-                    CHANNEL_NAME - 1);
+        log_limited(&left_alone, loop_now(), LOG_WARN,
+                    "channel %s%s%s: a name of more than %d bytes is left out", d->name, slash,
+                    base, CHANNEL_NAME - 1);
         return true;
     }
     fmt_print(name, sizeof name, "%s%s%s", d->name, slash, base);
-    mode = !NESTED ? file_mode(root_path(name), true) : directory < 0 ? root_mode(name) : file_look(directory, base, NULL);
+    mode = !NESTED         ? file_mode(root_path(name), true)
+           : directory < 0 ? root_mode(name)
+                           : file_look(directory, base, NULL);
     if (mode < 0)
         cannot(d, "look at", name);
     else
@@ -114,7 +124,8 @@ void scan_stop(const struct directory *d) {
     current = NULL;
 }
 
-/* It is another one by now, perhaps: so it is watched anew before its names are read, and nothing that comes meanwhile is missed. */
+/* It is another one by now, perhaps: so it is watched anew before its names are read, and nothing
+ * that comes meanwhile is missed. */
 static int open_guest(struct directory *d) {
     int opened = root_open(d->name, O_RDONLY | O_DIRECTORY), reason;
 
@@ -157,7 +168,9 @@ static void done(struct directory *d) {
 static bool see(const char *base, void *unused) {
     (void)unused;
     if (current != directory_root() && ++names > NAMES) {
-        log_limited(&left_alone, loop_now(), LOG_WARN, "%s: more than %d names; the others are left out", root_path(current->name), NAMES);
+        log_limited(&left_alone, loop_now(), LOG_WARN,
+                    "%s: more than %d names; the others are left out", root_path(current->name),
+                    NAMES);
         return false;
     }
     return look(current, fd, base);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* scan: looks at the names in directories: one that an event tells of, or all, one directory at a time, some names in each turn of the
- * loop, so that nobody waits for it, however many there are. */
+/* scan: looks at the names in directories: one that an event tells of, or all, one directory at a
+ * time, some names in each turn of the loop, so that nobody waits for it, however many there are.
+ */
 #ifndef VIOS_SCAN_H
 #define VIOS_SCAN_H
 
@@ -16,7 +17,8 @@ void scan_name(struct directory *d, const char *base);
 /* (host) Looks at a part of what is due. Milliseconds until there is more to do, or -1. */
 long scan_timer(void);
 
-/* (guest) Looks at all names in the root, of which nobody can make more than can be looked at now. */
+/* (guest) Looks at all names in the root, of which nobody can make more than can be looked at now.
+ */
 void scan_now(void);
 
 /* (host) This directory (NULL: whichever it is) is looked at no further. */

@@ -11,14 +11,18 @@
  * vios-protocol(7), port fact 4. */
 enum { PORT_WRITE = 32768 };
 
-_Static_assert(CONFIG_BUFFER_SIZE >= 2 * FRAME_HEADER + CHANNEL_TEXT, "a control frame must fit into a buffer");
+_Static_assert(CONFIG_BUFFER_SIZE >= 2 * FRAME_HEADER + CHANNEL_TEXT,
+               "a control frame must fit into a buffer");
 _Static_assert(CONFIG_BUFFER_SIZE <= 2 * PORT_WRITE, "a buffer must fit into two frames");
 
 /* An answer of at most so many bytes is likely to be followed by the next question. */
 enum { SHORT = 16384 };
 
-/* The most bytes that are sent at once: over a port two frames, each a write(); over a socket one frame. */
-static size_t most(const struct channel *ch) { return ch->end.port ? CONFIG_BUFFER_SIZE : CHANNEL_INPUT; }
+/* The most bytes that are sent at once: over a port two frames, each a write(); over a socket one
+ * frame. */
+static size_t most(const struct channel *ch) {
+    return ch->end.port ? CONFIG_BUFFER_SIZE : CHANNEL_INPUT;
+}
 
 static size_t encode(struct conn *c, unsigned char *p, enum frame_ctrl ctrl, const char *text) {
     size_t n = fmt_length(text, CHANNEL_TEXT);
@@ -30,7 +34,9 @@ static size_t encode(struct conn *c, unsigned char *p, enum frame_ctrl ctrl, con
 }
 
 static const char *explanation(const struct conn *c) {
-    return CONFIG_FEATURE_REASON && c->session.why && session_may_explain(&c->session) ? c->session.why : "";
+    return CONFIG_FEATURE_REASON && c->session.why && session_may_explain(&c->session)
+               ? c->session.why
+               : "";
 }
 
 /* The TCP side cannot be read any more. */
@@ -53,12 +59,14 @@ static size_t encode_data(const struct conn *c, unsigned char *payload, size_t n
     return FRAME_HEADER + n;
 }
 
-/* Reads the TCP side into the output, from `at` on: the bytes to send, 0 if there are none. For a port they are two frames if need be,
- * of which a write() takes one, or none: so a proxy that is killed leaves no half of one, which the next one's filler would complete
- * with what nobody has sent. guess: select() has not told of it. Then its end can wait until that is so; an error cannot, since the
- * kernel gives it only once. vios-protocol(7), guest rule 1. */
+/* Reads the TCP side into the output, from `at` on: the bytes to send, 0 if there are none. For a
+ * port they are two frames if need be, of which a write() takes one, or none: so a proxy that is
+ * killed leaves no half of one, which the next one's filler would complete with what nobody has
+ * sent. guess: select() has not told of it. Then its end can wait until that is so; an error
+ * cannot, since the kernel gives it only once. vios-protocol(7), guest rule 1. */
 static size_t read_local(struct conn *c, unsigned char *tx, size_t at, bool guess) {
-    size_t all = most(c->channel), first = c->channel->end.port && all > PORT_WRITE ? PORT_WRITE : all;
+    size_t all = most(c->channel),
+           first = c->channel->end.port && all > PORT_WRITE ? PORT_WRITE : all;
     size_t rest = all > first + FRAME_HEADER ? all - first - FRAME_HEADER : 0;
     unsigned char *p = tx + at + FRAME_HEADER, *q = tx + first + FRAME_HEADER;
     struct iovec v[2] = {{p, first - FRAME_HEADER - at}, {q, rest}};
@@ -88,8 +96,9 @@ static size_t carry(struct conn *c, bool guess) {
     return n;
 }
 
-/* The bytes of the next frame that is due, in tx. Filler goes before a SYN, a bufferful at a time. The client's first words, which
- * have waited for the SYNACK, go out with the ACK. vios-protocol(7), guest rules 2 and 3. */
+/* The bytes of the next frame that is due, in tx. Filler goes before a SYN, a bufferful at a time.
+ * The client's first words, which have waited for the SYNACK, go out with the ACK.
+ * vios-protocol(7), guest rules 2 and 3. */
 static size_t encode_next(struct conn *c, unsigned char *tx) {
     unsigned due = c->due & -c->due;
     size_t n;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sender: from a channel's connections to its output: encodes the frames that are due, and what the TCP sides send. */
+/* sender: from a channel's connections to its output: encodes the frames that are due, and what the
+ * TCP sides send. */
 #ifndef VIOS_SENDER_H
 #define VIOS_SENDER_H
 
@@ -17,9 +18,10 @@ bool sender_may_read(const struct conn *c);
 /* The TCP side is readable: carries what it sends to the channel, at most this many buffers. */
 void sender_read(struct conn *c, int turns);
 
-/* n bytes have just been delivered. A guest often has one processor: then the client has run meanwhile, and has most likely asked
- * on after a short answer. Carries one buffer of that, which saves every second select() of an exchange of short messages. True if
- * there is anything to be done now. */
+/* n bytes have just been delivered. A guest often has one processor: then the client has run
+ * meanwhile, and has most likely asked on after a short answer. Carries one buffer of that, which
+ * saves every second select() of an exchange of short messages. True if there is anything to be
+ * done now. */
 bool sender_guess(struct conn *c, unsigned long long n);
 
 #endif

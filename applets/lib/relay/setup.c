@@ -7,7 +7,9 @@
 static const char *addresses[SETUP_ADDRESSES] = {"127.0.0.1"}, *unix_path;
 static unsigned address_count;
 
-void setup_address(const char *literal) { opt_add('a', addresses, &address_count, SETUP_ADDRESSES, literal); }
+void setup_address(const char *literal) {
+    opt_add('a', addresses, &address_count, SETUP_ADDRESSES, literal);
+}
 
 void setup_unix(const char *path) { unix_path = path; }
 
@@ -18,7 +20,8 @@ static void set_services(struct setup *s, unsigned port) {
         if (address_count)
             log_fatal("-a %s: cannot be given with -u", *addresses);
         if (net_path(s->service, unix_path))
-            log_fatal("-u %s: a path of 1..%u bytes is needed", unix_path, (unsigned)sizeof s->service->sa.un.sun_path - 1);
+            log_fatal("-u %s: a path of 1..%u bytes is needed", unix_path,
+                      (unsigned)sizeof s->service->sa.un.sun_path - 1);
         return;
     }
     for (unsigned i = 0; i < s->services; i++) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* setup: what a proxy is told on its command line: which directory, and where to listen or to connect. */
+/* setup: what a proxy is told on its command line: which directory, and where to listen or to
+ * connect. */
 #ifndef VIOS_SETUP_H
 #define VIOS_SETUP_H
 
@@ -26,9 +27,9 @@ void setup_unix(const char *path);
 #define SETUP_TEXT(x) SETUP_QUOTE(x)
 #define SETUP_PORT SETUP_TEXT(CONFIG_SERVICE_PORT)
 
-/* From the options and the operands [directory [port [log_level]]], of which an empty one is as if it were not there: whether a
- * directory was given, which one, and where to listen, or (the first) to connect. Bad ones are FATAL with the texts of the 2011
- * manual. */
+/* From the options and the operands [directory [port [log_level]]], of which an empty one is as if
+ * it were not there: whether a directory was given, which one, and where to listen, or (the first)
+ * to connect. Bad ones are FATAL with the texts of the 2011 manual. */
 enum { SETUP_ADDRESSES = CONFIG_FEATURE_ADDR ? 4 : 1 };
 struct setup {
     bool given;

@@ -9,13 +9,13 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "relay/channel.h"
-#include "relay/channels.h"
 #include "base/file.h"
 #include "base/fmt.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/sys.h"
+#include "relay/channel.h"
+#include "relay/channels.h"
 
 /* musl has no kernel headers: struct sockaddr_nl and two numbers of <linux/netlink.h>. */
 struct netlink_address {
@@ -30,7 +30,8 @@ enum { PORT_NAME = 32, SYSFS_PATH = 128 };
 static int uevents = -1;
 static names_fn *tell;
 
-/* Reads the first line of FILE_PORTS/port/file: its length, or -1 with errno. An overlong line is cut. */
+/* Reads the first line of FILE_PORTS/port/file: its length, or -1 with errno. An overlong line is
+ * cut. */
 static int read_attribute(const char *port, const char *file, char *line, size_t cap) {
     char path[SYSFS_PATH];
 
@@ -58,7 +59,8 @@ static bool match_port(const char *port, void *arg) {
     struct search *s = arg;
     char name[CHANNEL_NAME];
 
-    if (strlen(port) < PORT_NAME && read_attribute(port, "name", name, sizeof name) > 0 && !strcmp(name, s->name))
+    if (strlen(port) < PORT_NAME && read_attribute(port, "name", name, sizeof name) > 0 &&
+        !strcmp(name, s->name))
         fmt_copy(s->port, PORT_NAME, port);
     return !*s->port;
 }

@@ -9,8 +9,8 @@
 #include "base/fmt.h"
 #include "base/net.h"
 
-/* A port's read() takes one buffer of the ring at most; but its readv() does that for each segment, as long as the one before was
- * filled. vios-protocol(7), port fact 2. */
+/* A port's read() takes one buffer of the ring at most; but its readv() does that for each segment,
+ * as long as the one before was filled. vios-protocol(7), port fact 2. */
 enum { PORT_READ = 4096, SEGMENTS = CONFIG_BUFFER_SIZE / PORT_READ + 1 };
 
 static enum endpoint_result lost(struct endpoint *e) {
@@ -18,8 +18,11 @@ static enum endpoint_result lost(struct endpoint *e) {
     return ENDPOINT_LOST;
 }
 
-/* How much of this room a readv() of the port may use: its last segment must not be too short for a greeting. */
-static size_t port_room(size_t room) { return room % PORT_READ < FRAME_HEADER ? room - room % PORT_READ : room; }
+/* How much of this room a readv() of the port may use: its last segment must not be too short for a
+ * greeting. */
+static size_t port_room(size_t room) {
+    return room % PORT_READ < FRAME_HEADER ? room - room % PORT_READ : room;
+}
 
 static ssize_t read_buffers(int fd, unsigned char *p, size_t n) {
     struct iovec v[SEGMENTS];
@@ -31,10 +34,12 @@ static ssize_t read_buffers(int fd, unsigned char *p, size_t n) {
 }
 
 /* vios-protocol(7), port fact 7.
- * A host that is replaced while bytes of the old one are still unread looks attached all the time, and its INIT would be taken for
- * payload of the frame that was cut off. But no buffer of a port joins what came before a host's attaching with what came after:
- * so this is a new host's greeting, in whatever frame it stands. (A service that sends these very bytes in this way ends its own
- * connection.) Where in n bytes, of which each PORT_READ are a buffer, one begins with it; n: nowhere. */
+ * A host that is replaced while bytes of the old one are still unread looks attached all the time,
+ * and its INIT would be taken for payload of the frame that was cut off. But no buffer of a port
+ * joins what came before a host's attaching with what came after: so this is a new host's greeting,
+ * in whatever frame it stands. (A service that sends these very bytes in this way ends its own
+ * connection.) Where in n bytes, of which each PORT_READ are a buffer, one begins with it; n:
+ * nowhere. */
 static size_t find_greeting(const unsigned char *p, size_t n) {
     static const unsigned char init[FRAME_HEADER] = "VS1HINITINIT";
 
@@ -44,7 +49,8 @@ static size_t find_greeting(const unsigned char *p, size_t n) {
     return n;
 }
 
-enum endpoint_result endpoint_read(struct endpoint *e, bool framed, unsigned char *p, size_t room, size_t *n) {
+enum endpoint_result endpoint_read(struct endpoint *e, bool framed, unsigned char *p, size_t room,
+                                   size_t *n) {
     bool again = false; /* often one buffer of a port is all there is */
 
     *n = 0;
@@ -54,7 +60,8 @@ enum endpoint_result endpoint_read(struct endpoint *e, bool framed, unsigned cha
 
         if (e->port)
             asked = again ? port_room(asked) : asked < PORT_READ ? asked : PORT_READ;
-        got = again && e->port ? read_buffers(e->fd, p + *n, asked) : net_read(e->fd, p + *n, asked);
+        got =
+            again && e->port ? read_buffers(e->fd, p + *n, asked) : net_read(e->fd, p + *n, asked);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0 && errno == EAGAIN)
@@ -81,7 +88,8 @@ enum endpoint_result endpoint_flush(struct endpoint *e) {
         if (!done || (done < 0 && errno == EAGAIN))
             return ENDPOINT_BLOCKED;
         if (CONFIG_VIOS_PROXY_HOST && done < 0 && errno == EPIPE)
-            done = (ssize_t)e->owed_bytes; /* QEMU has gone; what it has handed over is still to be read, and then its end */
+            done = (ssize_t)e->owed_bytes; /* QEMU has gone; what it has handed over is still to be
+                                              read, and then its end */
         if (done < 0)
             return lost(e);
         e->owed += done;

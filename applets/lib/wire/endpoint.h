@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* endpoint: one end of a virtio-serial port: its character device in the guest, or QEMU's socket for it on the host. Reading, writing,
- * bytes that are owed, alignment. It knows no connection. */
+/* endpoint: one end of a virtio-serial port: its character device in the guest, or QEMU's socket
+ * for it on the host. Reading, writing, bytes that are owed, alignment. It knows no connection. */
 #ifndef VIOS_ENDPOINT_H
 #define VIOS_ENDPOINT_H
 
@@ -11,10 +11,11 @@
 
 enum { ENDPOINT_NOTE = 64 }; /* bytes of a frame that belongs to no connection */
 
-/* fd: -1 while not open. port: a character device, whose host may be absent while fd is open; else a socket.
- * attached: the other side is there. broken: a read or write has failed for good; only closing helps.
- * aligned: since open() (or the host's last coming) every frame that was begun was finished, and each SYN answered.
- * owed, owed_bytes: the part of frames that is still to be written. They stay valid until written or dropped. */
+/* fd: -1 while not open. port: a character device, whose host may be absent while fd is open; else
+ * a socket. attached: the other side is there. broken: a read or write has failed for good; only
+ * closing helps. aligned: since open() (or the host's last coming) every frame that was begun was
+ * finished, and each SYN answered. owed, owed_bytes: the part of frames that is still to be
+ * written. They stay valid until written or dropped. */
 struct endpoint {
     int fd;
     bool port, attached, aligned, broken;
@@ -34,9 +35,11 @@ enum endpoint_result {
 /* Bytes of room that a read needs: a greeting must not be cut. */
 #define ENDPOINT_ROOM(e) ((e)->port ? (size_t)FRAME_HEADER : 1u)
 
-/* Reads until room is full or nothing more is there; *n: bytes read, also when the result is not ENDPOINT_DONE. framed: what comes
- * belongs to an established connection, so that a new host's greeting means that the old host is gone. */
-enum endpoint_result endpoint_read(struct endpoint *e, bool framed, unsigned char *p, size_t room, size_t *n);
+/* Reads until room is full or nothing more is there; *n: bytes read, also when the result is not
+ * ENDPOINT_DONE. framed: what comes belongs to an established connection, so that a new host's
+ * greeting means that the old host is gone. */
+enum endpoint_result endpoint_read(struct endpoint *e, bool framed, unsigned char *p, size_t room,
+                                   size_t *n);
 
 /* Writes n bytes at p that must stay valid while they are owed; nothing may be owed before. */
 enum endpoint_result endpoint_write(struct endpoint *e, const unsigned char *p, size_t n);
@@ -44,7 +47,8 @@ enum endpoint_result endpoint_write(struct endpoint *e, const unsigned char *p, 
 /* Writes what is owed. */
 enum endpoint_result endpoint_flush(struct endpoint *e);
 
-/* Writes a whole frame that belongs to no connection, with what fits of text as its payload. Nothing may be owed before. */
+/* Writes a whole frame that belongs to no connection, with what fits of text as its payload.
+ * Nothing may be owed before. */
 enum endpoint_result endpoint_note(struct endpoint *e, struct frame *f, const char *text);
 
 #endif

@@ -31,7 +31,8 @@ static enum frame_event payload(struct frame_decoder *d, size_t n, size_t *used)
     return FRAME_PAYLOAD;
 }
 
-enum frame_event frame_feed(struct frame_decoder *d, const unsigned char *p, size_t n, size_t *used, struct frame *f) {
+enum frame_event frame_feed(struct frame_decoder *d, const unsigned char *p, size_t n, size_t *used,
+                            struct frame *f) {
     *used = 0;
     if (n && d->left)
         return payload(d, n, used);
@@ -60,12 +61,13 @@ static bool is_wanted(const unsigned char *p, size_t n, const char *ctrls) {
             return false;
     if (n > sizeof magic && !is_one_of(p[3], ctrls))
         return false;
-    return !CONFIG_VIOS_PROXY_HOST || n < FRAME_HEADER || p[3] != FRAME_SYN || !memcmp(p + 8, frame_unknown, FRAME_TOKEN);
+    return !CONFIG_VIOS_PROXY_HOST || n < FRAME_HEADER || p[3] != FRAME_SYN ||
+           !memcmp(p + 8, frame_unknown, FRAME_TOKEN);
 }
 
-/* The first place in the n bytes at p where a wanted header begins, or as much of one as is there; n:
- * nowhere. The byte where the magic would end says how far the next place is: so junk that is made to
- * look like headers costs no more than other junk. */
+/* The first place in the n bytes at p where a wanted header begins, or as much of one as is there;
+ * n: nowhere. The byte where the magic would end says how far the next place is: so junk that is
+ * made to look like headers costs no more than other junk. */
 static size_t skip_junk(const unsigned char *p, size_t n, const char *ctrls) {
     size_t at = 0;
 
@@ -78,8 +80,8 @@ static size_t skip_junk(const unsigned char *p, size_t n, const char *ctrls) {
 }
 
 /* d holds the first wanted header in the n bytes at p, or as much of it as is there. */
-static enum frame_event hold(struct frame_decoder *d, const unsigned char *p, size_t n, size_t *used, struct frame *f,
-                             const char *ctrls) {
+static enum frame_event hold(struct frame_decoder *d, const unsigned char *p, size_t n,
+                             size_t *used, struct frame *f, const char *ctrls) {
     size_t at = skip_junk(p, n, ctrls), have = n - at < FRAME_HEADER ? n - at : FRAME_HEADER;
 
     memcpy(d->head, p + at, have);
@@ -88,10 +90,10 @@ static enum frame_event hold(struct frame_decoder *d, const unsigned char *p, si
     return have == FRAME_HEADER ? begin(d, f) : FRAME_MORE;
 }
 
-/* A header that begins in what d holds is complete within the next 13 bytes. If none is, the hunt goes on
- * in bulk at the first of these. */
-enum frame_event frame_hunt(struct frame_decoder *d, const unsigned char *p, size_t n, size_t *used, struct frame *f,
-                            const char *ctrls) {
+/* A header that begins in what d holds is complete within the next 13 bytes. If none is, the hunt
+ * goes on in bulk at the first of these. */
+enum frame_event frame_hunt(struct frame_decoder *d, const unsigned char *p, size_t n, size_t *used,
+                            struct frame *f, const char *ctrls) {
     unsigned char both[2 * (FRAME_HEADER - 1)];
     size_t had = d->have, more = n < FRAME_HEADER - 1 ? n : FRAME_HEADER - 1;
     enum frame_event event;
@@ -116,4 +118,6 @@ void frame_reject(struct frame_decoder *d) {
     memmove(d->head, d->head + 1, FRAME_HEADER - 1);
 }
 
-int frame_same(const struct frame_tokens *a, const struct frame_tokens *b) { return !memcmp(a, b, sizeof *a); }
+int frame_same(const struct frame_tokens *a, const struct frame_tokens *b) {
+    return !memcmp(a, b, sizeof *a);
+}

@@ -38,11 +38,11 @@ struct frame {
 /* The host token of a SYN. */
 extern const unsigned char frame_unknown[FRAME_TOKEN];
 
-/* have: bytes of a header so far, 0..13. left: bytes of payload still to come; while left > 0, have is 0.
- * head[0..have): after frame_feed(), as much of the magic as have is long (after FRAME_BAD: but for the
- * last byte); after frame_hunt(), the beginning of a wanted header, and none begins before it; after
- * frame_reject(), any bytes. head[0..14): the header, from FRAME_BEGIN until the next call.
- * A zeroed decoder is at a frame boundary. */
+/* have: bytes of a header so far, 0..13. left: bytes of payload still to come; while left > 0, have
+ * is 0. head[0..have): after frame_feed(), as much of the magic as have is long (after FRAME_BAD:
+ * but for the last byte); after frame_hunt(), the beginning of a wanted header, and none begins
+ * before it; after frame_reject(), any bytes. head[0..14): the header, from FRAME_BEGIN until the
+ * next call. A zeroed decoder is at a frame boundary. */
 struct frame_decoder {
     unsigned char head[FRAME_HEADER];
     unsigned char have;
@@ -59,20 +59,24 @@ enum frame_event {
 /* Writes f's 14 header bytes to out. */
 void frame_encode(unsigned char out[FRAME_HEADER], const struct frame *f);
 
-/* The next event in the n bytes at p; *used of them (0..n) belong to it. Call again with the rest until FRAME_MORE. */
-enum frame_event frame_feed(struct frame_decoder *d, const unsigned char *p, size_t n, size_t *used, struct frame *f);
+/* The next event in the n bytes at p; *used of them (0..n) belong to it. Call again with the rest
+ * until FRAME_MORE. */
+enum frame_event frame_feed(struct frame_decoder *d, const unsigned char *p, size_t n, size_t *used,
+                            struct frame *f);
 
-/* Skips to the next header whose ctrl is in the string ctrls (of SYNs, whose host token is unknown):
- * FRAME_BEGIN, else FRAME_MORE. After FRAME_BEGIN: frame_skip() if the caller takes the payload itself,
- * frame_reject() if it does not want this frame. Whatever comes costs about a nanosecond a byte, and each
- * FRAME_BEGIN about 50. */
-enum frame_event frame_hunt(struct frame_decoder *d, const unsigned char *p, size_t n, size_t *used, struct frame *f,
-                            const char *ctrls);
+/* Skips to the next header whose ctrl is in the string ctrls (of SYNs, whose host token is
+ * unknown): FRAME_BEGIN, else FRAME_MORE. After FRAME_BEGIN: frame_skip() if the caller takes the
+ * payload itself, frame_reject() if it does not want this frame. Whatever comes costs about a
+ * nanosecond a byte, and each FRAME_BEGIN about 50. */
+enum frame_event frame_hunt(struct frame_decoder *d, const unsigned char *p, size_t n, size_t *used,
+                            struct frame *f, const char *ctrls);
 
-/* The next byte begins a header (or is where the hunt goes on): the payload that is still to come is not the decoder's. */
+/* The next byte begins a header (or is where the hunt goes on): the payload that is still to come
+ * is not the decoder's. */
 void frame_skip(struct frame_decoder *d);
 
-/* The header that was just hunted is junk: the hunt goes on at its second byte, for the wanted one may begin in it. */
+/* The header that was just hunted is junk: the hunt goes on at its second byte, for the wanted one
+ * may begin in it. */
 void frame_reject(struct frame_decoder *d);
 
 /* Whether a and b name the same connection. */

@@ -55,7 +55,10 @@ unsigned session_open(struct session *l, const unsigned char guest_token[FRAME_T
 }
 
 static unsigned got_syn(struct session *l, const struct frame *f, const char *text, unsigned n) {
-    *l = (struct session){.role = SESSION_HOST, .state = SESSION_CONNECTING, .offered = n > 0, .eos = offers_eos(text, n)};
+    *l = (struct session){.role = SESSION_HOST,
+                          .state = SESSION_CONNECTING,
+                          .offered = n > 0,
+                          .eos = offers_eos(text, n)};
     l->tokens = f->tokens;
     memcpy(l->tokens.host, frame_unknown, FRAME_TOKEN);
     return SESSION_CONNECT;
@@ -82,7 +85,8 @@ static unsigned got_reset(struct session *l, const struct frame *f) {
     case SESSION_SYN_RCVD:
         return over(l, SESSION_CLOSE);
     case SESSION_ESTABLISHED:
-        /* Without E a RESET is how every connection ends; with it, or from somebody else, it is an abort. */
+        /* Without E a RESET is how every connection ends; with it, or from somebody else, it is an
+         * abort. */
         return closing(l, l->eos || !frame_same(&f->tokens, &l->tokens), NULL, 0);
     default:
         return 0;
@@ -101,7 +105,9 @@ static unsigned got_data(struct session *l, const struct frame *f) {
 }
 
 /* Whether this is a host's end, in a state that a guest's does not have. */
-static bool host_is(const struct session *l, enum session_state state) { return !session_is_guest(l) && l->state == state; }
+static bool host_is(const struct session *l, enum session_state state) {
+    return !session_is_guest(l) && l->state == state;
+}
 
 unsigned session_frame(struct session *l, const struct frame *f, const char *text, unsigned n) {
     if (f->ctrl == FRAME_RESET)
@@ -175,7 +181,8 @@ unsigned session_event(struct session *l, enum session_event event, const char *
     case SESSION_DETACH:
         if (l->state == SESSION_CLOSING)
             return 0;
-        return l->state < SESSION_ESTABLISHED ? over(l, SESSION_ABORT) : closing(l, true, "the channel is gone", 0);
+        return l->state < SESSION_ESTABLISHED ? over(l, SESSION_ABORT)
+                                              : closing(l, true, "the channel is gone", 0);
     case SESSION_LOCAL_ERROR:
     case SESSION_STOP:
         if (l->state == SESSION_CLOSING)
@@ -212,9 +219,13 @@ bool session_lingers(const struct session *l) {
 
 bool session_may_explain(const struct session *l) { return session_is_guest(l) || l->offered; }
 
-bool session_reads_local(const struct session *l) { return l->state == SESSION_ESTABLISHED && !l->sent_eof; }
+bool session_reads_local(const struct session *l) {
+    return l->state == SESSION_ESTABLISHED && !l->sent_eof;
+}
 
-const char *session_prey(const struct session *l) { return l->state == SESSION_SYN_SENT ? "CH" : NULL; }
+const char *session_prey(const struct session *l) {
+    return l->state == SESSION_SYN_SENT ? "CH" : NULL;
+}
 
 bool session_concerns(const struct session *l, const struct frame *f) {
     return !memcmp(f->tokens.guest, l->tokens.guest, FRAME_TOKEN) ||
@@ -222,11 +233,13 @@ bool session_concerns(const struct session *l, const struct frame *f) {
 }
 
 bool session_greeted(const struct session *l, const struct frame *f) {
-    return l->state == SESSION_SYN_SENT && f->ctrl == FRAME_RESET && frame_same(&f->tokens, &session_greeting);
+    return l->state == SESSION_SYN_SENT && f->ctrl == FRAME_RESET &&
+           frame_same(&f->tokens, &session_greeting);
 }
 
 const char *session_state_name(const struct session *l) {
-    static const char names[][12] = {"IDLE", "SYN_SENT", "CONNECTING", "SYN_RCVD", "ESTABLISHED", "CLOSING", "OVER"};
+    static const char names[][12] = {"IDLE",        "SYN_SENT", "CONNECTING", "SYN_RCVD",
+                                     "ESTABLISHED", "CLOSING",  "OVER"};
 
     if (l->state == SESSION_IDLE)
         return session_is_guest(l) ? "CLOSED" : "LISTEN";

@@ -1,26 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* session: the state machine of one connection, for both ends of protocol version 1 and its extension. Pure: no fd, no clock, no
- * log. An event goes in, a set of actions comes out, and the relay carries them out.
+/* session: the state machine of one connection, for both ends of protocol version 1 and its
+ * extension. Pure: no fd, no clock, no log. An event goes in, a set of actions comes out, and the
+ * relay carries them out. */
+/* clang-format off */
+/*   state        initiator (guest)                      responder (host)
  *
- *   state        guest: frame or event -> actions               host: frame or event -> actions
- *   IDLE         session_open -> SYN; SYN_SENT                     SYN -> CONNECT; CONNECTING
+ *   IDLE         session_open -> SYN; SYN_SENT          SYN -> CONNECT; CONNECTING
  *   SYN_SENT     own SYNACK -> ACK; ESTABLISHED
  *                own RESET, or RRRR after the only SYN -> CLOSE; OVER
  *                TIMEOUT -> RESET CLOSE; OVER
- *   CONNECTING                                                  session_connected -> SYNACK; SYN_RCVD
- *                                                               REFUSED, TIMEOUT -> RESET; OVER
- *                                                               RESET -> CLOSE; OVER      else -> RESET CLOSE; OVER
- *   SYN_RCVD                                                    ACK -> ; ESTABLISHED
- *                                                               RESET -> CLOSE; OVER      else, TIMEOUT -> RESET CLOSE; OVER
+ *                (without its host the relay waits half a second for another one, and sends a SYN
+ *                anew)
+ *   CONNECTING                                          session_connected -> SYNACK; SYN_RCVD
+ *                                                       REFUSED, TIMEOUT -> RESET; OVER
+ *                                                       RESET -> CLOSE; OVER
+ *                                                       any other frame -> RESET CLOSE; OVER
+ *   SYN_RCVD                                            ACK -> ; ESTABLISHED
+ *                                                       RESET -> CLOSE; OVER
+ *                                                       any other frame, TIMEOUT -> RESET CLOSE;
+ *                                                       OVER
  *   ESTABLISHED  both ends alike:
- *                DATA -> DELIVER                  DATA of length 0, E agreed -> SHUT (CLOSE; CLOSING when both have ended)
- *                RESET -> CLOSE or ABORT; CLOSING any other frame -> RESET ABORT; CLOSING
- *                LOCAL_EOF, E agreed -> EOS       LOCAL_EOF without E -> ; then TIMEOUT (linger) -> RESET CLOSE; OVER
- *   CLOSING      nothing more is read from the channel; what came before is being delivered. DELIVERED, TIMEOUT -> ; OVER
+ *                DATA -> DELIVER
+ *                DATA of length 0, E agreed -> SHUT (CLOSE; CLOSING when both have ended)
+ *                RESET -> CLOSE or ABORT; CLOSING
+ *                any other frame -> RESET ABORT; CLOSING
+ *                LOCAL_EOF, E agreed -> EOS
+ *                LOCAL_EOF without E -> ; then TIMEOUT (linger) -> RESET CLOSE; OVER
+ *   CLOSING      nothing more is read from the channel; what came before is being delivered
+ *                DELIVERED, TIMEOUT -> ; OVER
  *   OVER         the TCP side is done with; bytes owed to the channel may still have to go
- *   any          LOCAL_ERROR, STOP -> RESET ABORT; OVER         DETACH -> ABORT; CLOSING (OVER before ESTABLISHED, nothing in CLOSING)
+ *   any          LOCAL_ERROR, STOP -> RESET ABORT; OVER
+ *                DETACH -> ABORT; CLOSING (OVER before ESTABLISHED, nothing in CLOSING)
  *
  * CONNECTING is a part of the protocol's SYN_RCVD; IDLE is its CLOSED (guest) or LISTEN (host). */
+/* clang-format on */
 #ifndef VIOS_SESSION_H
 #define VIOS_SESSION_H
 
@@ -54,26 +67,30 @@ enum session_event {
 /* A set of these, to be done in this order: frames first. A RESET stays due until it is written,
  * and what was received is delivered before a close. vios-protocol(7), common rules 2 and 3. */
 enum session_action {
-    SESSION_SEND_SYN = 1,     /* RESET + SYN, with filler before if the channel is not aligned */
-    SESSION_SEND_SYNACK = 2,  /* with the accepted capabilities as payload if the peer offered any */
+    SESSION_SEND_SYN = 1,    /* RESET + SYN, with filler before if the channel is not aligned */
+    SESSION_SEND_SYNACK = 2, /* with the accepted capabilities as payload if the peer offered any */
     SESSION_SEND_ACK = 4,
-    SESSION_SEND_EOS = 8,     /* DATA of length 0 */
-    SESSION_SEND_RESET = 16,  /* with the session's tokens, and l->why as payload if the peer may have it */
-    SESSION_CONNECT = 32,     /* begin to connect to the service */
-    SESSION_DELIVER = 64,     /* this frame's payload belongs to the TCP side */
-    SESSION_SHUT = 128,       /* after delivering: shutdown(SHUT_WR) of the TCP side */
-    SESSION_CLOSE = 256,      /* after delivering: an orderly close of the TCP side */
-    SESSION_ABORT = 512,      /* after delivering: a close with RST */
+    SESSION_SEND_EOS = 8, /* DATA of length 0 */
+    SESSION_SEND_RESET =
+        16, /* with the session's tokens, and l->why as payload if the peer may have it */
+    SESSION_CONNECT = 32, /* begin to connect to the service */
+    SESSION_DELIVER = 64, /* this frame's payload belongs to the TCP side */
+    SESSION_SHUT = 128,   /* after delivering: shutdown(SHUT_WR) of the TCP side */
+    SESSION_CLOSE = 256,  /* after delivering: an orderly close of the TCP side */
+    SESSION_ABORT = 512,  /* after delivering: a close with RST */
 };
 
-#define SESSION_SENDS (SESSION_SEND_SYN | SESSION_SEND_SYNACK | SESSION_SEND_ACK | SESSION_SEND_EOS | SESSION_SEND_RESET)
+#define SESSION_SENDS \
+    (SESSION_SEND_SYN | SESSION_SEND_SYNACK | SESSION_SEND_ACK | SESSION_SEND_EOS | \
+     SESSION_SEND_RESET)
 
-/* tokens: valid from SYN_SENT / CONNECTING on; the host token only from SYN_RCVD / ESTABLISHED on, `????` before.
- * offered: SYN_SENT and on, the SYN carried capabilities. eos: both sides agreed to `E`; never without offered.
- * sent_eof: the TCP side has ended and, with eos, the end of stream is sent or about to be. got_eof: it came from the peer.
- * first: (guest) no SYN of this channel is unanswered but this one, so that a RESET RRRR means ours.
- * answered: (guest) the host reacted to our SYN. abort: how CLOSING ends, by RST or orderly.
- * why: the reason of the end, or NULL for an end that needs none; it points at a literal or at the caller's text. */
+/* tokens: valid from SYN_SENT / CONNECTING on; the host token only from SYN_RCVD / ESTABLISHED on,
+ * `????` before. offered: SYN_SENT and on, the SYN carried capabilities. eos: both sides agreed to
+ * `E`; never without offered. sent_eof: the TCP side has ended and, with eos, the end of stream is
+ * sent or about to be. got_eof: it came from the peer. first: (guest) no SYN of this channel is
+ * unanswered but this one, so that a RESET RRRR means ours. answered: (guest) the host reacted to
+ * our SYN. abort: how CLOSING ends, by RST or orderly. why: the reason of the end, or NULL for an
+ * end that needs none; it points at a literal or at the caller's text. */
 struct session {
     unsigned char role, state;
     bool offered, eos, sent_eof, got_eof, first, answered, abort;
@@ -82,16 +99,29 @@ struct session {
 };
 
 /* The guest's end. All are, in a binary without the host's proxy. */
-static inline bool session_is_guest(const struct session *l) { return !CONFIG_VIOS_PROXY_HOST || l->role == SESSION_GUEST; }
+static inline bool session_is_guest(const struct session *l) {
+    return !CONFIG_VIOS_PROXY_HOST || l->role == SESSION_GUEST;
+}
 
-/* What the session is at. Answered: (guest) the SYN still waits for its SYNACK. Connecting: (host) to the service. Closing: nothing more
- * is read from the channel; over: nor from the TCP side; ending: either. */
-static inline bool session_is_open(const struct session *l) { return l->state == SESSION_ESTABLISHED; }
-static inline bool session_is_asking(const struct session *l) { return l->state == SESSION_SYN_SENT; }
-static inline bool session_is_connecting(const struct session *l) { return l->state == SESSION_CONNECTING; }
-static inline bool session_is_closing(const struct session *l) { return l->state == SESSION_CLOSING; }
+/* What the session is at. Answered: (guest) the SYN still waits for its SYNACK. Connecting: (host)
+ * to the service. Closing: nothing more is read from the channel; over: nor from the TCP side;
+ * ending: either. */
+static inline bool session_is_open(const struct session *l) {
+    return l->state == SESSION_ESTABLISHED;
+}
+static inline bool session_is_asking(const struct session *l) {
+    return l->state == SESSION_SYN_SENT;
+}
+static inline bool session_is_connecting(const struct session *l) {
+    return l->state == SESSION_CONNECTING;
+}
+static inline bool session_is_closing(const struct session *l) {
+    return l->state == SESSION_CLOSING;
+}
 static inline bool session_is_over(const struct session *l) { return l->state == SESSION_OVER; }
-static inline bool session_is_ending(const struct session *l) { return l->state >= SESSION_CLOSING; }
+static inline bool session_is_ending(const struct session *l) {
+    return l->state >= SESSION_CLOSING;
+}
 
 /* The reason with which vios-probe ends its connections. */
 #define SESSION_PROBE "vios-probe"
@@ -99,7 +129,8 @@ static inline bool session_is_ending(const struct session *l) { return l->state 
 /* The capabilities that we know, as a SYN's payload. vios-protocol(7), extension rule 2. */
 extern const char *const session_capabilities;
 
-/* (guest) A client waits: IDLE -> SYN_SENT. guest_token: 4 bytes of 33..126, new for each call. Returns actions. */
+/* (guest) A client waits: IDLE -> SYN_SENT. guest_token: 4 bytes of 33..126, new for each call.
+ * Returns actions. */
 unsigned session_open(struct session *l, const unsigned char guest_token[FRAME_TOKEN], bool first);
 
 /* A frame from the peer. text, n: the whole payload of a SYN, SYNACK or RESET (as much of it as
@@ -108,10 +139,12 @@ unsigned session_open(struct session *l, const unsigned char guest_token[FRAME_T
  * vios-protocol(7), THE PROGRAMS OF 2011, host rule 5, extension rule 3. */
 unsigned session_frame(struct session *l, const struct frame *f, const char *text, unsigned n);
 
-/* (host) The service has answered: CONNECTING -> SYN_RCVD. host_token: as guest_token above. Returns actions. */
+/* (host) The service has answered: CONNECTING -> SYN_RCVD. host_token: as guest_token above.
+ * Returns actions. */
 unsigned session_connected(struct session *l, const unsigned char host_token[FRAME_TOKEN]);
 
-/* Any other event. why: the reason to give for REFUSED, LOCAL_ERROR, STOP, or NULL. Returns actions. */
+/* Any other event. why: the reason to give for REFUSED, LOCAL_ERROR, STOP, or NULL. Returns
+ * actions. */
 unsigned session_event(struct session *l, enum session_event event, const char *why);
 
 /* Milliseconds of quiet (no byte moved, no state changed) after which SESSION_TIMEOUT is due; 0:
@@ -129,8 +162,9 @@ bool session_may_explain(const struct session *l);
 /* Whether the TCP side is to be read: its bytes have somewhere to go. */
 bool session_reads_local(const struct session *l);
 
-/* The ctrls to hunt for in this state, or NULL when frames must follow one another; and whether a hunted frame is for this
- * session (its SYNACK, a RESET of its SYN), so that its payload is worth waiting for. vios-protocol(7), guest rule 5. */
+/* The ctrls to hunt for in this state, or NULL when frames must follow one another; and whether a
+ * hunted frame is for this session (its SYNACK, a RESET of its SYN), so that its payload is worth
+ * waiting for. vios-protocol(7), guest rule 5. */
 const char *session_prey(const struct session *l);
 bool session_concerns(const struct session *l, const struct frame *f);
 
