@@ -13,9 +13,10 @@
 #include "lib/diagnose/advice.h"
 #include "lib/diagnose/ports.h"
 #include "lib/diagnose/probe.h"
+#include "lib/diagnose/tally.h"
 #include "lib/relay/sysfs.h"
 
-enum { USAGE = 2, COUNT_MAX = 100000 };
+enum { USAGE = 2 };
 
 static bool json;
 static long count, interval = 1000, timeout = 12000;
@@ -28,9 +29,9 @@ static void set_json(const char *unused) {
 }
 
 static void set_count(const char *text) {
-    count = fmt_number(text, 1, COUNT_MAX);
+    count = fmt_number(text, 1, TALLY_MAX);
     if (count < 0)
-        log_fatal("-c %s: a number in range 1..%d is needed", text, COUNT_MAX);
+        log_fatal("-c %s: a number in range 1..%d is needed", text, TALLY_MAX);
 }
 
 static long seconds(const char *option, const char *text, const char *range, long least) {
@@ -81,12 +82,6 @@ struct target {
     const struct net_address *through;
 };
 
-/* Of one target's handshakes. times: of those answered. */
-static struct {
-    unsigned done, answered, refused;
-    unsigned times[COUNT_MAX];
-} tally;
-
 /* ---- output ---- */
 
 static void begin(const struct target *t) {
@@ -128,59 +123,6 @@ static void show(const struct target *t, const struct probe *p, enum probe_resul
     unread = out_flush();
 }
 
-static void sort(unsigned *v, unsigned n) {
-    for (unsigned gap = n / 2; gap; gap /= 2)
-        for (unsigned i = gap; i < n; i++)
-            for (unsigned j = i; j >= gap && v[j - gap] > v[j]; j -= gap) {
-                unsigned swap = v[j];
-
-                v[j] = v[j - gap];
-                v[j - gap] = swap;
-            }
-}
-
-static void put_time(const char *what, const char *key, unsigned us) {
-    if (json)
-        out_json_number(key, us);
-    else
-        out_print("%s %u.%03u ms", what, us / 1000, us % 1000);
-}
-
-static void put_times(void) {
-    unsigned n = tally.answered, *v = tally.times;
-    unsigned long long sum = 0;
-
-    sort(v, n);
-    for (unsigned i = 0; i < n; i++)
-        sum += v[i];
-    put_time(": min", "min_us", v[0]);
-    put_time(", avg", "avg_us", (unsigned)(sum / n));
-    put_time(", median", "median_us", n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2);
-    put_time(", max", "max_us", v[n - 1]);
-}
-
-static void show_statistics(const struct target *t) {
-    unsigned failed = tally.done - tally.answered - tally.refused;
-
-    if (json) {
-        out_json_number("sent", tally.done);
-        out_json_number("answered", tally.answered);
-        out_json_number("refused", tally.refused);
-        out_json_number("failed", failed);
-        if (tally.answered)
-            put_times();
-    } else if (count) {
-        out_safe(t->name, 0);
-        out_print(": %u handshakes, %u answered, %u refused, %u failed\n", tally.done,
-                  tally.answered, tally.refused, failed);
-        if (tally.answered) {
-            out_safe(t->name, 0);
-            put_times();
-            out_print("\n");
-        }
-    }
-}
-
 /* ---- probing ---- */
 
 static enum probe_result once(const struct target *t, struct probe *p) {
@@ -199,24 +141,13 @@ static enum probe_result once(const struct target *t, struct probe *p) {
     return r ? r : probe_run(p, timeout);
 }
 
-static void count_result(enum probe_result r, unsigned us) {
-    int status = probe_status(r);
-
-    tally.done++;
-    tally.refused += r == PROBE_REFUSED;
-    if (r == PROBE_ANSWERED)
-        tally.times[tally.answered++] = us;
-    if (status > worst)
-        worst = status;
-}
-
 /* All handshakes of one target. each: it is one of a directory's, where those that are held are
  * only told of. */
 static void series(const struct target *t, bool each) {
     struct probe p = {.shake = {.fd = -1}};
     unsigned n = count && !t->missing ? (unsigned)count : 1;
 
-    tally.done = tally.answered = tally.refused = 0;
+    tally_begin();
     begin(t);
     for (unsigned i = 1; i <= n && !loop_stopped() && !unread; i++) {
         enum probe_result r = once(t, &p);
@@ -227,17 +158,20 @@ static void series(const struct target *t, bool each) {
             held = true;
             break;
         }
-        if (r == PROBE_STOPPED && tally.done)
+        if (r == PROBE_STOPPED && tally_count())
             break;
         probed = true;
-        count_result(r, p.shake.us);
+        tally_add(r, p.shake.us);
+        if (probe_status(r) > worst)
+            worst = probe_status(r);
         while (i < n && !loop_stopped() && (left = next - loop_micros()) > 0)
             loop_wait((long)(left / 1000) + 1);
     }
     probe_close(&p);
     if (json)
         out_json_close(']');
-    show_statistics(t);
+    if (json || count)
+        tally_show(json ? NULL : t->name);
     if (json)
         out_json_close('}');
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* channel: a virtio-serial port, or QEMU's socket for one, with what has come over it and is not yet
- * dealt with, what goes out, and the connections that it carries.
+/* channel: a virtio-serial port, or QEMU's socket for one, with what has come over it and is not
+ * yet dealt with, what goes out, and the connections that it carries.
  *
- * An input or an output is there only while something is in it: memory follows what is under way. */
+ * An input or output is there only while something is in it: memory follows what is under way. */
 /* clang-format off */
-/*   input:   [ given | payload for the TCP side | headers, taken out in place | not decoded | room ]
- *                     head                       tail                          raw           filled
+/*   input:   [ given | payload for the TCP side | headers, taken out | not decoded | room ]
+ *                     head                       tail                 raw           filled
  *   output:  frames that the channel is owed, whole, or the rest of them */
 /* clang-format on */
 #ifndef VIOS_CHANNEL_H

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* relay: moves bytes between channels and the TCP sides of their connections: one event in, all that
- * can be done now out. */
+/* relay: moves bytes between channels and the TCP sides of their connections: one event in, all
+ * that can be done now out. */
 /* clang-format off */
 /*   TCP side  --> read(), after room for a header --> output: one write() --> channel
- *   TCP side  <-- write() of the payload <-- input: headers taken out in place <-- read() <-- channel
+ *   TCP side  <-- write() of the payload <-- input: headers taken out <-- read() <-- channel
  *
  *   on_channel, on_tcp   something is ready: read it
- *   relay_pump           receiver (input -> frames -> sessions), TCP sides, sender (frames that are due
- *                        -> output), until nothing moves; then gives back what is empty, and tells
- *                        select() what to wait for
+ *   relay_pump           receiver (input -> frames -> sessions), TCP sides, sender (frames that are
+ *                        due -> output), until nothing moves; then gives back what is empty, and
+ *                        tells select() what to wait for
  *
  * Nothing here decides what a channel is used for next: it is marked, and reviewed before the loop
  * sleeps. */
