@@ -190,22 +190,24 @@ static const char *answer_text(const struct handshake *h) {
                : "it does not say why";
 }
 
+/* What to do next. */
+static const char *const next[] = {
+    [PROBE_REFUSED] =
+        "on the host: start the service, or give vios-proxy-host the right port or address of it",
+    [PROBE_NO_HOST] =
+        "on the host: start vios-proxy-host with the directory of this guest's sockets",
+    [PROBE_NO_ANSWER] =
+        "on the host: see that a vios-proxy-host has this channel's socket, and runs",
+    [PROBE_WRONG_ANSWER] =
+        "on the host: see which program has this channel's socket open (vios-list DIRECTORY)",
+    [PROBE_WRONG_VERSION] = "install the same version of vios in the guest and on the host",
+    [PROBE_CUT_OFF] = "on the host: see in its messages why it ended; then probe again",
+    [PROBE_TIMED_OUT] =
+        "on the host: see whether it is stopped or hangs; or allow it more time with -t",
+    [PROBE_STOPPED] = NULL,
+};
+
 static void explain(struct probe *p, enum probe_result r, long ms) {
-    static const char *const next[] = {
-        [PROBE_REFUSED] =
-            "on the host: start the service, or give vios-proxy-host the right port or address of it",
-        [PROBE_NO_HOST] =
-            "on the host: start vios-proxy-host with the directory of this guest's sockets",
-        [PROBE_NO_ANSWER] =
-            "on the host: see that a vios-proxy-host has this channel's socket, and runs",
-        [PROBE_WRONG_ANSWER] =
-            "on the host: see which program has this channel's socket open (vios-list DIRECTORY)",
-        [PROBE_WRONG_VERSION] = "install the same version of vios in the guest and on the host",
-        [PROBE_CUT_OFF] = "on the host: see in its messages why it ended; then probe again",
-        [PROBE_TIMED_OUT] =
-            "on the host: see whether it is stopped or hangs; or allow it more time with -t",
-        [PROBE_STOPPED] = NULL,
-    };
     const struct handshake *h = &p->shake;
     char *to = p->text;
 
