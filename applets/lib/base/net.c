@@ -297,6 +297,12 @@ void net_abort_on_close(int fd) {
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
 }
 
+void net_forget_on_close(int fd) {
+    int never = -1;
+
+    setsockopt(fd, IPPROTO_TCP, TCP_LINGER2, &never, sizeof never);
+}
+
 bool net_unsent(int fd) {
     unsigned char state = 0; /* the first byte of struct tcp_info */
     socklen_t n = sizeof state;
@@ -321,27 +327,4 @@ int net_raise_lo(void) {
     }
     close(fd);
     return result;
-}
-
-bool net_notify(const char *state) {
-    const char *path = fmt_setting(environ, "NOTIFY_SOCKET=");
-    struct net_address a;
-    ssize_t sent = -1;
-    int fd;
-
-    if (net_path(&a, path))
-        return true;
-    if (*path == '@')
-        a.sa.un.sun_path[0] = '\0';
-    a.length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
-    fd = sys_socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
-    if (fd >= 0) {
-        sent = sendto(fd, state, strlen(state), MSG_NOSIGNAL, &a.sa.any, a.length);
-        close(fd);
-    }
-    if (sent < 0 && errno == EAGAIN)
-        return false;
-    if (sent < 0)
-        log_msg(LOG_WARN, "NOTIFY_SOCKET %s: %m", path);
-    return true;
 }

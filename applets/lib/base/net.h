@@ -63,14 +63,15 @@ int net_accept(int listener, char *client, unsigned cap);
 /* Makes the next close() of fd send RST and drop what is unsent. */
 void net_abort_on_close(int fd);
 
+/* Makes the next close() of fd, whose peer has not ended yet, end it for the kernel too as soon as the
+ * peer has acknowledged all that was sent: without the minute of TIME_WAIT, which keeps a local port
+ * from use. */
+void net_forget_on_close(int fd);
+
 /* Whether fd's peer has not yet taken all that was written. */
 bool net_unsent(int fd);
 
 /* Brings the interface lo up if it is down: 0 it was up, 1 brought up, -1 with errno. */
 int net_raise_lo(void);
-
-/* Tells the supervisor at $NOTIFY_SOCKET (sd_notify protocol), if there is one. False: it is busy,
- * and has not been told. */
-bool net_notify(const char *state);
 
 #endif

@@ -123,6 +123,8 @@ static void close_tcp(struct conn *c, bool abort) {
         /* What is unread at close() would turn it into a RST that can overtake our last bytes. */
         for (int i = 0; i < 64 && recv(c->fd, rest, sizeof rest, 0) > 0; i++)
             continue;
+    if (CONFIG_VIOS_PROXY_HOST && c->channel->guest && !abort && !c->session.sent_eof)
+        net_forget_on_close(c->fd);
     loop_close(c->fd);
     c->fd = -1;
 }

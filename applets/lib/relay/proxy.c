@@ -13,7 +13,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/loop.h"
-#include "base/net.h"
+#include "base/notify.h"
 #include "relay/channels.h"
 #include "relay/opener.h"
 #include "relay/qemu.h"
@@ -238,7 +238,7 @@ static long tell_ready(void) {
     enum { AGAIN = 500 };
     static bool told;
 
-    told = told || !CONFIG_FEATURE_NOTIFY || net_notify("READY=1");
+    told = told || !CONFIG_FEATURE_NOTIFY || notify_supervisor("READY=1");
     return told ? -1 : AGAIN;
 }
 
@@ -254,7 +254,7 @@ static void stop(void) {
     long long end = loop_now() + GRACE;
 
     if (CONFIG_FEATURE_NOTIFY)
-        net_notify("STOPPING=1");
+        notify_supervisor("STOPPING=1");
     while (relay_stop() && loop_now() < end)
         loop_wait(until(end));
 }

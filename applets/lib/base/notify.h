@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* notify: tells the supervisor, by the protocol of sd_notify. */
+#ifndef VIOS_NOTIFY_H
+#define VIOS_NOTIFY_H
+
+#include <stdbool.h>
+
+/* Tells the supervisor at $NOTIFY_SOCKET (sd_notify protocol), if there is one. False: it is busy,
+ * and has not been told. */
+bool notify_supervisor(const char *state);
+
+#endif
