@@ -223,8 +223,10 @@ static void serve_heavy(void) {
     while ((served = lightest()) >= 0) {
         level = owners[served].share->used;
         call(served);
-        if (loop_is_round_over())
+        if (loop_is_round_over()) {
+            look_at_all = true; /* of quiet ones that must wait nothing else would tell again */
             return;
+        }
     }
     served = 0;
 }
