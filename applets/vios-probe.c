@@ -136,7 +136,7 @@ static enum probe_result once(const struct target *t, struct probe *p) {
         p->next = "vios-list shows those that there are";
         return PROBE_NO_CHANNEL;
     }
-    if (p->shake.fd < 0)
+    if (p->shake.end.fd < 0)
         r = probe_open(p, t->path);
     return r ? r : probe_run(p, timeout);
 }
@@ -144,7 +144,7 @@ static enum probe_result once(const struct target *t, struct probe *p) {
 /* All handshakes of one target. each: it is one of a directory's, where those that are held are
  * only told of. */
 static void series(const struct target *t, bool each) {
-    struct probe p = {.shake = {.fd = -1}};
+    struct probe p = {.shake = {.end = {.fd = -1}}};
     unsigned n = count && !t->missing ? (unsigned)count : 1;
 
     tally_begin();

@@ -3,10 +3,10 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/loop.h"
+#include "wire/token.h"
 
 enum { GRACE = 500000 /* us for the last frames */, LOOK_AGAIN = 250000, READS = 64 };
 
@@ -14,7 +14,7 @@ enum { GRACE = 500000 /* us for the last frames */, LOOK_AGAIN = 250000, READS =
 static const char why[] = SESSION_PROBE;
 
 void handshake_begin(struct handshake *h, long ms) {
-    *h = (struct handshake){.fd = h->fd, .port = h->port, .aligned = h->aligned};
+    *h = (struct handshake){.end = h->end};
     h->started = loop_micros();
     h->deadline = h->started + ms * 1000LL;
 }
@@ -35,9 +35,9 @@ enum probe_result handshake_wait(struct handshake *h, unsigned want) {
         return PROBE_TIMED_OUT;
     if ((want & LOOP_WRITE) && left > LOOK_AGAIN)
         left = LOOK_AGAIN; /* a wake-up may be lost: vios-protocol(7), port fact 6 */
-    loop_watch(h->fd, want, on_ready, NULL);
+    loop_watch(h->end.fd, want, on_ready, NULL);
     loop_wait((long)(left / 1000) + 1);
-    loop_watch(h->fd, 0, NULL, NULL);
+    loop_watch(h->end.fd, 0, NULL, NULL);
     return PROBE_ANSWERED;
 }
 
@@ -102,7 +102,7 @@ static enum probe_result take(struct handshake *h) {
     unsigned char b[4096];
 
     for (int i = 0; i < READS; i++) {
-        ssize_t n = read(h->fd, b, sizeof b);
+        ssize_t n = read(h->end.fd, b, sizeof b);
 
         if (n < 0 && errno == EAGAIN)
             return PROBE_ANSWERED;
@@ -117,29 +117,22 @@ static enum probe_result take(struct handshake *h) {
 /* Writes what is owed, reading meanwhile: a host that waits for us to read may not read on itself.
  */
 static enum probe_result flush(struct handshake *h) {
-    while (h->owed_bytes) {
-        ssize_t n = write(h->fd, h->owed, h->owed_bytes);
-        enum probe_result r;
+    enum endpoint_result written;
 
-        if (n < 0 && errno != EAGAIN)
-            return PROBE_CUT_OFF;
-        if (n > 0) {
-            h->owed += n;
-            h->owed_bytes -= (size_t)n;
-            continue;
-        }
-        r = take(h);
+    while ((written = endpoint_flush(&h->end)) == ENDPOINT_BLOCKED) {
+        enum probe_result r = take(h);
+
         if (!r)
             r = handshake_wait(h, LOOP_READ | LOOP_WRITE);
         if (r)
             return r;
     }
-    return PROBE_ANSWERED;
+    return written == ENDPOINT_DONE ? PROBE_ANSWERED : PROBE_CUT_OFF;
 }
 
 static enum probe_result send_all(struct handshake *h, const unsigned char *b, size_t n) {
-    h->owed = b;
-    h->owed_bytes = n;
+    h->end.owed = b;
+    h->end.owed_bytes = n;
     return flush(h);
 }
 
@@ -147,11 +140,7 @@ static enum probe_result send_all(struct handshake *h, const unsigned char *b, s
 
 static size_t encode(unsigned char *b, enum frame_ctrl ctrl, const struct frame_tokens *tokens,
                      const char *payload) {
-    struct frame f = {(unsigned char)ctrl, *tokens, (unsigned)strnlen(payload, 16)};
-
-    frame_encode(b, &f);
-    memcpy(b + FRAME_HEADER, payload, f.length);
-    return FRAME_HEADER + f.length;
+    return frame_write(b, ctrl, tokens, payload, 16);
 }
 
 static enum probe_result align(struct handshake *h) {
@@ -170,15 +159,6 @@ static enum probe_result align(struct handshake *h) {
     return PROBE_ANSWERED;
 }
 
-static void new_token(unsigned char token[FRAME_TOKEN]) {
-    unsigned long long now = (unsigned long long)loop_micros();
-
-    if (getrandom(token, FRAME_TOKEN, GRND_NONBLOCK) != FRAME_TOKEN)
-        memcpy(token, &now, FRAME_TOKEN);
-    for (int i = 0; i < FRAME_TOKEN; i++)
-        token[i] = (unsigned char)('!' + token[i] % 94);
-}
-
 /* RESET, with tokens that tell its echo from an answer, and SYN. vios-protocol(7), guest rule 2. */
 static enum probe_result send_syn(struct handshake *h) {
     static const struct frame_tokens none = {{'P', 'R', 'O', 'B'}, {'P', 'R', 'O', 'B'}};
@@ -187,7 +167,8 @@ static enum probe_result send_syn(struct handshake *h) {
     size_t n;
 
     h->step = "sending the SYN (it does not read)";
-    new_token(token);
+    token_begin();
+    token_new(token);
     session_open(&h->session, token, true);
     n = encode(b, FRAME_RESET, &none, "");
     n += encode(b + n, FRAME_SYN, &h->session.tokens, "E");
@@ -231,8 +212,8 @@ static enum probe_result handshake(struct handshake *h) {
 
     h->step = "opening it";
     if (r)
-        return h->port ? PROBE_NO_HOST : PROBE_CUT_OFF;
-    if (!h->aligned)
+        return h->end.port ? PROBE_NO_HOST : PROBE_CUT_OFF;
+    if (!h->end.aligned)
         r = align(h);
     if (!r)
         r = send_syn(h);
@@ -240,13 +221,13 @@ static enum probe_result handshake(struct handshake *h) {
         r = await_answer(h);
     if (r)
         return r;
-    h->aligned = true;
+    h->end.aligned = true;
     return h->answer.ctrl == FRAME_SYNACK ? finish(h) : PROBE_REFUSED;
 }
 
 /* Why there was no answer in time. */
 static enum probe_result judge(struct handshake *h, enum probe_result r) {
-    if (r != PROBE_TIMED_OUT || !h->hunting || h->owed_bytes || h->done)
+    if (r != PROBE_TIMED_OUT || !h->hunting || h->end.owed_bytes || h->done)
         return r;
     if (h->begun || h->decoder.have > 3) {
         h->step = "reading the answer, of which only a part came";
@@ -257,7 +238,7 @@ static enum probe_result judge(struct handshake *h, enum probe_result r) {
     return h->came && memcmp(h->seen, "VS1", 3) ? PROBE_WRONG_ANSWER : PROBE_NO_ANSWER;
 }
 
-enum probe_result handshake_hands(struct handshake *h) { return judge(h, handshake(h)); }
+enum probe_result handshake_run(struct handshake *h) { return judge(h, handshake(h)); }
 
 void handshake_retreat(struct handshake *h) {
     static unsigned char b[FRAME_HEADER + sizeof why];

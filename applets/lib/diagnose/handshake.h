@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "wire/endpoint.h"
 #include "wire/session.h"
 
 enum probe_result {
@@ -26,12 +27,10 @@ enum probe_result {
 
 enum { HANDSHAKE_SEEN = 16, HANDSHAKE_PAYLOAD = 255 };
 
-/* Kept from one handshake to the next: fd: -1 while not open. port: a character device. aligned: as
- * a channel's, channel.h.
+/* Kept from one handshake to the next: end.
  *
  * Of one handshake: deadline: in microseconds of loop_micros(). step: what is being done. hunting:
- * the SYN is on its way, so what comes may be its answer. owed, owed_bytes: the rest of what was
- * begun to be written. answer, left: the answer's header, and the bytes of its payload that are
+ * the SYN is on its way, so what comes may be its answer. answer, left: the answer's header, and the bytes of its payload that are
  * still to come; begun: its header has come; done: all of it has. payload, kept: its printable
  * text. us: microseconds from the SYN to its answer. retreating: nothing but the deadline stops the
  * last frames.
@@ -40,14 +39,11 @@ enum { HANDSHAKE_SEEN = 16, HANDSHAKE_PAYLOAD = 255 };
  * our own SYN has come back. other: the version digit of a header that is not of version 1; last:
  * the bytes in which it is looked for. */
 struct handshake {
-    int fd;
-    bool port, aligned;
+    struct endpoint end;
 
     bool hunting, begun, done, retreating, echo;
     long long deadline, started;
     const char *step;
-    const unsigned char *owed;
-    size_t owed_bytes;
     struct session session;
     struct frame_decoder decoder;
     struct frame answer;
@@ -64,7 +60,7 @@ void handshake_begin(struct handshake *h, long ms);
 
 /* The handshake: ANSWERED, REFUSED, NO_HOST, NO_ANSWER, WRONG_ANSWER, WRONG_VERSION, CUT_OFF,
  * TIMED_OUT or STOPPED. */
-enum probe_result handshake_hands(struct handshake *h);
+enum probe_result handshake_run(struct handshake *h);
 
 /* After a failure: finishes the frame that was begun, and tells a host that may answer late that
  * it is over. vios-protocol(7), guest rule 6. */

@@ -31,19 +31,19 @@ int probe_status(enum probe_result r) { return results[r].status; }
 const char *probe_name(enum probe_result r) { return results[r].name; }
 
 void probe_close(struct probe *p) {
-    if (p->shake.fd >= 0)
-        close(p->shake.fd);
-    p->shake.fd = -1;
+    if (p->shake.end.fd >= 0)
+        close(p->shake.end.fd);
+    p->shake.end.fd = -1;
 }
 
 /* ---- opening ---- */
 
 static enum probe_result held(struct probe *p, int pid) {
     p->next =
-        p->shake.port
+        p->shake.end.port
             ? "stop that process; or, if it is vios-proxy-guest, go through it: vios-probe tcp:PORT"
             : "vios-list DIRECTORY shows whose socket it is";
-    if (!p->shake.port)
+    if (!p->shake.end.port)
         fmt_print(p->text, PROBE_TEXT,
                   "held: the socket serves another client, and lets this one wait");
     else
@@ -130,23 +130,23 @@ enum probe_result probe_open(struct probe *p, const char *path) {
     struct handshake *h = &p->shake;
     bool pending;
 
-    h->aligned = false;
+    h->end.aligned = false;
     if (stat(path, &st))
         return open_failed(p, path, 0);
-    h->port = !S_ISSOCK(st.st_mode);
+    h->end.port = !S_ISSOCK(st.st_mode);
     p->fs = st.st_dev;
     p->inode = st.st_ino;
-    if (!h->port && is_wrong_end(p, listener(p)))
+    if (!h->end.port && is_wrong_end(p, listener(p)))
         return PROBE_NO_CHANNEL;
     errno = ENAMETOOLONG;
-    if (h->port)
-        h->fd = file_open_port(path);
+    if (h->end.port)
+        h->end.fd = file_open_port(path);
     else
-        h->fd = net_path(&a, path) ? -1 : net_connect(&a, &pending);
-    h->fd = loop_admit(h->fd);
-    if (h->fd < 0)
+        h->end.fd = net_path(&a, path) ? -1 : net_connect(&a, &pending);
+    h->end.fd = loop_admit(h->end.fd);
+    if (h->end.fd < 0)
         return open_failed(p, path, st.st_rdev);
-    if (h->port || !net_peer(h->fd, comm) || !is_wrong_end(p, comm))
+    if (h->end.port || !net_peer(h->end.fd, comm) || !is_wrong_end(p, comm))
         return PROBE_ANSWERED;
     probe_close(p);
     return PROBE_NO_CHANNEL;
@@ -157,7 +157,7 @@ enum probe_result probe_open(struct probe *p, const char *path) {
 static bool is_waiting(const struct probe *p) {
     struct clients c = {p, 0, 0, 0};
 
-    if (!p->shake.port)
+    if (!p->shake.end.port)
         unixsock_each(count_client, &c);
     return c.served && c.waiting;
 }
@@ -255,7 +255,7 @@ enum probe_result probe_run(struct probe *p, long ms) {
     enum probe_result r;
 
     handshake_begin(&p->shake, ms);
-    r = handshake_hands(&p->shake);
+    r = handshake_run(&p->shake);
     if ((r == PROBE_NO_ANSWER || r == PROBE_TIMED_OUT) && is_waiting(p))
         r = held(p, 0);
     else

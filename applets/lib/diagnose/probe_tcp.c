@@ -13,7 +13,7 @@
 static enum probe_result await_connect(struct handshake *h) {
     enum probe_result r = PROBE_ANSWERED;
 
-    while (!r && !(loop_peek(h->fd) & LOOP_WRITE))
+    while (!r && !(loop_peek(h->end.fd) & LOOP_WRITE))
         r = handshake_wait(h, LOOP_WRITE);
     return r;
 }
@@ -22,7 +22,7 @@ static enum probe_result await_connect(struct handshake *h) {
 static enum probe_result listen_for(struct handshake *h, long long deadline) {
     h->deadline = deadline;
     for (;;) {
-        ssize_t n = read(h->fd, h->seen, sizeof h->seen);
+        ssize_t n = read(h->end.fd, h->seen, sizeof h->seen);
         enum probe_result r;
 
         h->came = n > 0 ? (unsigned)n : 0;
@@ -87,7 +87,7 @@ static enum probe_result look(struct probe *p, long ms) {
     long long since = asked ? loop_micros() : h->started;
 
     if (asked) {
-        shutdown(h->fd, SHUT_WR);
+        shutdown(h->end.fd, SHUT_WR);
         r = listen_for(h, h->started + ms * 1000LL);
     }
     h->us = (unsigned)(loop_micros() - since);
@@ -110,7 +110,7 @@ static enum probe_result look(struct probe *p, long ms) {
 
 static enum probe_result connected(struct probe *p, const struct net_address *a, long ms) {
     enum probe_result r = await_connect(&p->shake);
-    int reason = r ? 0 : net_connect_error(p->shake.fd);
+    int reason = r ? 0 : net_connect_error(p->shake.end.fd);
 
     if (reason && reason != ECONNRESET)
         return unconnected(p, a, reason);
@@ -129,12 +129,12 @@ enum probe_result probe_through(struct probe *p, const struct net_address *a, lo
 
     p->next = NULL;
     handshake_begin(&p->shake, ms);
-    p->shake.fd = loop_admit(net_connect(a, &pending));
-    if (p->shake.fd < 0)
+    p->shake.end.fd = loop_admit(net_connect(a, &pending));
+    if (p->shake.end.fd < 0)
         return unconnected(p, a, errno);
     r = connected(p, a, ms);
     if (r > PROBE_REFUSED)
-        net_abort_on_close(p->shake.fd);
+        net_abort_on_close(p->shake.end.fd);
     probe_close(p);
     return r;
 }

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -25,12 +24,6 @@ enum { GREETED = CONFIG_MOVE_TIMEOUT / 4 };
 
 static MEMORY_BULK _Alignas(MEMORY_PAGE) struct conn conns[CHANNEL_BUSY];
 static struct pool pool = POOL(conns);
-static unsigned token_state;
-
-void conn_init(void) {
-    if (getrandom(&token_state, sizeof token_state, GRND_NONBLOCK) != sizeof token_state)
-        token_state = (unsigned)loop_now() ^ (unsigned)getpid() << 20;
-}
 
 struct conn *conn_new(struct channel *ch, enum session_role role) {
     struct conn *c = pool_take(&pool);
@@ -67,17 +60,6 @@ bool conn_is_finished(const struct conn *c) {
 }
 
 void conn_trim(void) { pool_trim(&pool); }
-
-void conn_token(unsigned char token[FRAME_TOKEN]) {
-    enum {
-        TOKENS = 94 * 94 * 94 * 94,
-        STEP = 48252939 /* has no divisor in common with that: all come before one comes again */
-    };
-    unsigned v = token_state = (token_state + STEP) % TOKENS;
-
-    for (int i = 0; i < FRAME_TOKEN; i++, v /= 94)
-        token[i] = (unsigned char)('!' + v % 94);
-}
 
 /* ---- time ---- */
 

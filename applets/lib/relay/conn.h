@@ -54,9 +54,6 @@ struct conn {
     char client[CONN_CLIENT];
 };
 
-/* Once, before all else. */
-void conn_init(void);
-
 /* A new connection of the channel, and the end of one. */
 struct conn *conn_new(struct channel *ch, enum session_role role);
 void conn_free(struct conn *c);
@@ -66,9 +63,6 @@ bool conn_is_finished(const struct conn *c);
 
 /* If there is no connection: gives the memory back. */
 void conn_trim(void);
-
-/* Four printable bytes that none of this process's last 78 million connections had. */
-void conn_token(unsigned char token[FRAME_TOKEN]);
 
 /* From now on it waits for this, at most for so many milliseconds. */
 void conn_await(struct conn *c, enum conn_wait what, long ms);

@@ -4,6 +4,7 @@
 #include "base/fmt.h"
 #include "base/loop.h"
 #include "relay/relay.h"
+#include "wire/token.h"
 
 enum { HANDSHAKE = CONFIG_HANDSHAKE_TIMEOUT * 1000 };
 
@@ -26,7 +27,7 @@ static void await_answer(struct conn *c) {
 static void send_syn(struct conn *c, bool first) {
     unsigned char token[FRAME_TOKEN];
 
-    conn_token(token);
+    token_new(token);
     conn_apply(c, session_open(&c->session, token, first));
     await_answer(c);
 }

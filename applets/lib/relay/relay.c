@@ -9,6 +9,7 @@
 #include "relay/guests.h"
 #include "relay/receiver.h"
 #include "relay/sender.h"
+#include "wire/token.h"
 
 /* A lost wake-up of a port is made good for once in this many milliseconds.
  * vios-protocol(7), port facts 5 and 6. */
@@ -22,7 +23,7 @@ enum { READ_COST = 2048 };
 
 void relay_init(const struct role *r) {
     role = r;
-    conn_init();
+    token_begin();
     channel_limit_busy(r->busy);
 }
 

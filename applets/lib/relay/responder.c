@@ -12,6 +12,7 @@
 #include "relay/guests.h"
 #include "relay/receiver.h"
 #include "relay/retry.h"
+#include "wire/token.h"
 
 /* What a connect costs, in bytes moved. */
 enum { CONNECT_COST = 65536 };
@@ -30,9 +31,7 @@ void responder_init(const struct net_address *s, unsigned limit) {
 }
 
 void responder_greet(struct channel *ch) {
-    struct frame init = {FRAME_RESET, session_greeting, 0};
-
-    endpoint_note(&ch->end, &init, "");
+    endpoint_note(&ch->end, FRAME_RESET, &session_greeting, "");
 }
 
 /* ---- the service ---- */
@@ -42,7 +41,7 @@ static void connected(struct conn *c) {
 
     c->connecting = false;
     c->wait = CONN_PROGRESS;
-    conn_token(token);
+    token_new(token);
     conn_apply(c, session_connected(&c->session, token));
 }
 
@@ -123,9 +122,8 @@ static void answer_stale(struct channel *ch, struct frame *f) {
         return;
     ch->looks = STALE_LOOKS;
     ch->stale = f->tokens;
-    f->ctrl = FRAME_RESET;
     ch->resets++;
-    endpoint_note(&ch->end, f, "");
+    endpoint_note(&ch->end, FRAME_RESET, &f->tokens, "");
 }
 
 /* A SYN counts as junk, until its ACK has come; and as the one connect of this turn. */
@@ -144,10 +142,9 @@ static void forgive(struct channel *ch) {
 static void refuse_syn(struct channel *ch, struct frame *f, const char *why) {
     frame_skip(&ch->decoder);
     charge(ch);
-    f->ctrl = FRAME_RESET;
     ch->resets++;
     channel_ended(ch, NULL, "-", "refused", why);
-    endpoint_note(&ch->end, f, CONFIG_FEATURE_REASON && f->length ? why : "");
+    endpoint_note(&ch->end, FRAME_RESET, &f->tokens, CONFIG_FEATURE_REASON && f->length ? why : "");
 }
 
 /* The SYN in the input is complete: it gets a connection. */

@@ -25,12 +25,7 @@ static size_t most(const struct channel *ch) {
 }
 
 static size_t encode(struct conn *c, unsigned char *p, enum frame_ctrl ctrl, const char *text) {
-    size_t n = fmt_length(text, CHANNEL_TEXT);
-    struct frame f = {(unsigned char)ctrl, c->session.tokens, (unsigned)n};
-
-    frame_encode(p, &f);
-    memcpy(p + FRAME_HEADER, text, n);
-    return FRAME_HEADER + n;
+    return frame_write(p, ctrl, &c->session.tokens, text, CHANNEL_TEXT);
 }
 
 static const char *explanation(const struct conn *c) {

@@ -104,11 +104,8 @@ enum endpoint_result endpoint_write(struct endpoint *e, const unsigned char *p, 
     return endpoint_flush(e);
 }
 
-enum endpoint_result endpoint_note(struct endpoint *e, struct frame *f, const char *text) {
-    size_t n = fmt_length(text, ENDPOINT_NOTE - FRAME_HEADER);
-
-    f->length = (unsigned)n;
-    frame_encode(e->note, f);
-    memcpy(e->note + FRAME_HEADER, text, n);
-    return endpoint_write(e, e->note, FRAME_HEADER + n);
+enum endpoint_result endpoint_note(struct endpoint *e, enum frame_ctrl ctrl,
+                                   const struct frame_tokens *tokens, const char *text) {
+    return endpoint_write(e, e->note,
+                          frame_write(e->note, ctrl, tokens, text, ENDPOINT_NOTE - FRAME_HEADER));
 }

@@ -49,6 +49,7 @@ enum endpoint_result endpoint_flush(struct endpoint *e);
 
 /* Writes a whole frame that belongs to no connection, with what fits of text as its payload.
  * Nothing may be owed before. */
-enum endpoint_result endpoint_note(struct endpoint *e, struct frame *f, const char *text);
+enum endpoint_result endpoint_note(struct endpoint *e, enum frame_ctrl ctrl,
+                                   const struct frame_tokens *tokens, const char *text);
 
 #endif

@@ -15,6 +15,16 @@ void frame_encode(unsigned char out[FRAME_HEADER], const struct frame *f) {
     out[13] = (unsigned char)f->length;
 }
 
+size_t frame_write(unsigned char *out, enum frame_ctrl ctrl, const struct frame_tokens *tokens,
+                   const char *text, size_t most) {
+    size_t n = strnlen(text, most);
+    struct frame f = {(unsigned char)ctrl, *tokens, (unsigned)n};
+
+    frame_encode(out, &f);
+    memcpy(out + FRAME_HEADER, text, n);
+    return FRAME_HEADER + n;
+}
+
 /* The header is complete: hands it out, and expects its payload. */
 static enum frame_event begin(struct frame_decoder *d, struct frame *f) {
     f->ctrl = d->head[3];

@@ -59,6 +59,10 @@ enum frame_event {
 /* Writes f's 14 header bytes to out. */
 void frame_encode(unsigned char out[FRAME_HEADER], const struct frame *f);
 
+/* Writes a whole frame whose payload is text, cut to `most` bytes: the bytes of it. */
+size_t frame_write(unsigned char *out, enum frame_ctrl ctrl, const struct frame_tokens *tokens,
+                   const char *text, size_t most);
+
 /* The next event in the n bytes at p; *used of them (0..n) belong to it. Call again with the rest
  * until FRAME_MORE. */
 enum frame_event frame_feed(struct frame_decoder *d, const unsigned char *p, size_t n, size_t *used,
