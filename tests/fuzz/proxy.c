@@ -400,9 +400,9 @@ static void run(const uint8_t *data, size_t size) {
     log_level_set("FATAL");
     if (!setjmp(end)) {
         if (IS_GUEST)
-            clients_run(&proxy, false);
+            clients_run(&proxy, false, 0);
         else
-            host_run(&proxy, 0);
+            host_run(&proxy, 1000);
     }
     clean_up();
 }

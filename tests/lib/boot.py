@@ -152,6 +152,12 @@ def write(path, text, mode=0o644):
     return path
 
 
+def foreign_ports():
+    """Kconfig's patterns of other agents' ports, as make gives them to the installation."""
+    words = re.search('^#define CONFIG_FOREIGN_PORTS "(.*)"$', (BUILD / 'config.h').read_text(), re.M)[1].split()
+    return '|'.join(word.partition('=')[0] for word in words)
+
+
 def install(t, *systems, bindir='/usr/bin', libdir='/usr/lib/vios'):
     """A directory with vios and the files for these systems."""
     stage = t.sub('stage')
@@ -159,7 +165,8 @@ def install(t, *systems, bindir='/usr/bin', libdir='/usr/lib/vios'):
     shutil.copy(VIOS, stage / bindir[1:] / 'vios')
     listed = ' '.join(subprocess.run([VIOS, '--list'], stdout=subprocess.PIPE, text=True, check=True).stdout.split())
     subprocess.run([ROOT / 'applets/integration/install', *systems], check=True, stdout=subprocess.DEVNULL,
-                   env={**os.environ, 'DESTDIR': str(stage), 'BINDIR': bindir, 'LIBDIR': libdir, 'APPLETS': listed})
+                   env={**os.environ, 'DESTDIR': str(stage), 'BINDIR': bindir, 'LIBDIR': libdir, 'APPLETS': listed,
+                        'FOREIGN_PORTS': foreign_ports()})
     return stage
 
 

@@ -481,7 +481,7 @@ static void run(unsigned long long seed) {
     if (is_guest)
         status = clients_run(&proxy, !sim_random(8), sim_random(2) ? 0 : sim_random(4000));
     else
-        status = host_run(&proxy, sim_random(6) ? 0 : 1 + sim_random(2));
+        status = host_run(&proxy, sim_random(6) ? 1000 : 1 + sim_random(2));
     if (status)
         sim_fail("exit status %d", status);
     ends_check(stop_early, sim_now() >= stopped_at + GRACE);

@@ -134,8 +134,8 @@ void conn_apply(struct conn *c, unsigned actions) {
 }
 
 void conn_lost(struct conn *c) {
-    static struct log_limit
-        losses; /* a lost host costs one message, however many connections it had */
+    /* A lost host costs one message, however many connections it had. */
+    static struct log_limit losses;
 
     if (!session_is_ending(&c->session))
         conn_ended(c, &losses, "ended",

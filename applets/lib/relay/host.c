@@ -17,7 +17,7 @@ static bool join(struct channel *ch) {
 }
 
 static void leave(struct channel *ch) {
-    qemu_end_visit(ch);
+    qemu_drop(ch);
     if (ch->guest)
         guests_leave(ch->guest);
     ch->guest = NULL;

@@ -111,8 +111,8 @@ static bool is_greedy(const struct channel *ch, int fd) {
 int opener_open(struct channel *ch, const char *path, long long now) {
     int fd;
 
-    if (CONFIG_VIOS_PROXY_HOST && ch->guest)
-        qemu_end_visit(ch);
+    if (CONFIG_VIOS_PROXY_HOST && ch->guest && qemu_visit_lasts(ch, now))
+        return -1;
     fd = open_endpoint(ch, path);
     if (CONFIG_VIOS_PROXY_HOST && ch->guest && fd >= 0 && qemu_visit(ch, fd, now))
         return -1;

@@ -11,8 +11,8 @@
 #include "relay/retry.h"
 #include "relay/root.h"
 
-/* Milliseconds that QEMU gets to notice that the visitor has shut down. */
-enum { PATIENCE = 300 };
+/* Milliseconds that QEMU gets to notice that the visitor has shut down; where there are many. */
+enum { PATIENCE = 300, PATIENCE_CROWDED = 100 };
 
 /* QEMU keeps 32 pieces of news, of attaching and of going, until a guest has read them, and drops
  * others. A guest with few channels can be told of all at once, even after a host that has just
@@ -40,6 +40,20 @@ static bool is_of_qemu(int fd) {
     return net_peer(fd, comm) && (!*comm || fmt_begins(comm, "qemu"));
 }
 
+static void leave(struct channel *ch) {
+    loop_watch(ch->visitor, 0, NULL, NULL);
+    channel_release(ch, ch->visitor);
+    ch->visitor = -1;
+}
+
+/* The visitor goes; the proxy's own turn is next. */
+static void pass(struct channel *ch, bool noticed, long long now) {
+    leave(ch);
+    ch->doubtful &= !noticed;
+    if (!ch->foul)
+        retry_at(ch, ch->crowded ? turn(ch, now) : now);
+}
+
 /* What comes was for the host before, or is a SYN that QEMU would drop, and that is sent anew. */
 static void on_visitor(void *arg, unsigned ready) {
     enum { READS = 16 };
@@ -48,39 +62,42 @@ static void on_visitor(void *arg, unsigned ready) {
     ssize_t n = 1;
 
     (void)ready;
-    for (int i = 0; i < READS && n > 0; i++)
+    for (int i = 0; i < READS && n > 0; i++) {
         n = net_read(ch->visitor, rest, sizeof rest);
-    if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
-        return;
-    qemu_end_visit(ch);
-    ch->doubtful = false;
-    if (!ch->crowded && !ch->foul)
-        retry_at(ch, loop_now());
+        ch->doubtful |= n > 0;
+    }
+    if (n <= 0 && (!n || (errno != EAGAIN && errno != EINTR)))
+        pass(ch, true, loop_now());
 }
 
 bool qemu_visit(struct channel *ch, int fd, long long now) {
     if (ch->visited)
         return false;
-    ch->visited = ch->doubtful = is_of_qemu(fd);
+    ch->visited = is_of_qemu(fd);
+    ch->doubtful = false;
     if (!ch->visited)
         return false;
     ch->crowded = root_more_than(ch->name, FEW);
-    retry_at(ch, ch->crowded ? turn(ch, now) : now + PATIENCE);
+    ch->visitor = fd;
     if (shutdown(fd, SHUT_WR) || !loop_fits(fd)) {
-        channel_release(ch, fd);
+        pass(ch, false, now);
         return true;
     }
-    ch->visitor = fd;
+    retry_at(ch, now + (ch->crowded ? PATIENCE_CROWDED : PATIENCE));
     loop_watch(fd, LOOP_READ, on_visitor, ch);
     return true;
 }
 
-void qemu_end_visit(struct channel *ch) {
+bool qemu_visit_lasts(struct channel *ch, long long now) {
     if (ch->visitor < 0)
-        return;
-    loop_watch(ch->visitor, 0, NULL, NULL);
-    channel_release(ch, ch->visitor);
-    ch->visitor = -1;
+        return false;
+    pass(ch, false, now);
+    return ch->crowded || ch->foul;
+}
+
+void qemu_drop(struct channel *ch) {
+    if (ch->visitor >= 0)
+        leave(ch);
 }
 
 bool qemu_is_deaf(struct channel *ch, long long now) {

@@ -6,8 +6,9 @@
  * now and then, 10.0 always). So a visitor goes first. It must not end in the same way: it only
  * shuts down its sending side, reads on, and waits until QEMU has hung up. QEMU does not notice
  * while the guest is stopped, has the port closed, or does not read it. Then the visitor closes
- * anyway, and the port is in doubt: if QEMU takes the greeting later, and nothing has come from the
- * guest by then, all of it is done again. vios-protocol(7), socket facts 6 and 7. */
+ * anyway. If the guest was writing, the port is in doubt: if QEMU takes the greeting later, and
+ * nothing has come from the guest by then, all of it is done again. vios-protocol(7), socket facts
+ * 6 and 7. */
 #ifndef VIOS_QEMU_H
 #define VIOS_QEMU_H
 
@@ -17,8 +18,11 @@
  * time for the proxy's own. False: fd is the proxy's. */
 bool qemu_visit(struct channel *ch, int fd, long long now);
 
-/* The visitor, if there still is one, goes. */
-void qemu_end_visit(struct channel *ch);
+/* The visitor's time is over, if there still is one. True: the proxy's has not come, see ch->retry. */
+bool qemu_visit_lasts(struct channel *ch, long long now);
+
+/* The channel is forgotten. */
+void qemu_drop(struct channel *ch);
 
 /* Whether the channel must be closed and opened again, since its port was in doubt. False, with
  * ch->retry set: not known yet. */
