@@ -280,10 +280,10 @@ static void hunts_for_what_concerns_it(void) {
     struct frame own = make('C', G, H, 0), other = make('C', "xxxx", H, 0);
 
     l = bring(SESSION_GUEST, SYN_SENT);
-    SAME_TEXT(session_prey(&l), "CH");
+    SAME_TEXT(session_wanted(&l), "CH");
     CHECK(session_concerns(&l, &own) && !session_concerns(&l, &other));
     l = bring(SESSION_GUEST, OPEN);
-    CHECK(!session_prey(&l));
+    CHECK(!session_wanted(&l));
 }
 
 static void capabilities(void) {
@@ -314,31 +314,31 @@ static void capabilities(void) {
 static void patience(void) {
     struct session l = bring(SESSION_GUEST, SYN_SENT);
 
-    EQUAL(session_patience(&l, false), CONFIG_HANDSHAKE_TIMEOUT * 1000);
+    EQUAL(session_timeout(&l, false), CONFIG_HANDSHAKE_TIMEOUT * 1000);
     l = bring(SESSION_HOST, CONNECTING);
-    EQUAL(session_patience(&l, false), CONFIG_CONNECT_TIMEOUT * 1000);
+    EQUAL(session_timeout(&l, false), CONFIG_CONNECT_TIMEOUT * 1000);
     l = bring(SESSION_HOST, SYN_RCVD);
-    EQUAL(session_patience(&l, false), CONFIG_HANDSHAKE_TIMEOUT * 1000);
+    EQUAL(session_timeout(&l, false), CONFIG_HANDSHAKE_TIMEOUT * 1000);
     l = bring(SESSION_HOST, OPEN_E);
-    EQUAL(session_patience(&l, true), 0);
+    EQUAL(session_timeout(&l, true), 0);
     l = bring(SESSION_HOST, OPEN_S);
     CHECK(session_lingers(&l));
-    EQUAL(session_patience(&l, false), CONFIG_LINGER_TIMEOUT / 5);
+    EQUAL(session_timeout(&l, false), CONFIG_LINGER_TIMEOUT / 5);
     l = bring(SESSION_GUEST, OPEN_S);
     CHECK(session_lingers(&l));
-    EQUAL(session_patience(&l, false), CONFIG_LINGER_TIMEOUT);
-    EQUAL(session_patience(&l, true), CONFIG_HALF_CLOSED_TIMEOUT * 1000);
+    EQUAL(session_timeout(&l, false), CONFIG_LINGER_TIMEOUT);
+    EQUAL(session_timeout(&l, true), CONFIG_HALF_CLOSED_TIMEOUT * 1000);
     l = bring(SESSION_GUEST, OPEN_ES);
     CHECK(!session_lingers(&l));
-    EQUAL(session_patience(&l, false), CONFIG_HALF_CLOSED_TIMEOUT * 1000);
+    EQUAL(session_timeout(&l, false), CONFIG_HALF_CLOSED_TIMEOUT * 1000);
     l = bring(SESSION_GUEST, OPEN_EG);
-    EQUAL(session_patience(&l, false), CONFIG_HALF_CLOSED_TIMEOUT * 1000);
+    EQUAL(session_timeout(&l, false), CONFIG_HALF_CLOSED_TIMEOUT * 1000);
     l = bring(SESSION_GUEST, CLOSING_ORDERLY);
-    CHECK(session_patience(&l, true) > 0);
+    CHECK(session_timeout(&l, true) > 0);
     l = bring(SESSION_GUEST, IDLE);
-    EQUAL(session_patience(&l, false), 0);
+    EQUAL(session_timeout(&l, false), 0);
     l = bring(SESSION_GUEST, ENDED);
-    EQUAL(session_patience(&l, false), 0);
+    EQUAL(session_timeout(&l, false), 0);
 }
 
 static void random_events(void) {

@@ -25,9 +25,9 @@ static inline void sessioncheck_state(const struct session *l) {
     SESSIONCHECK(!l->got_eof || l->eos);
     SESSIONCHECK(!(l->sent_eof && l->got_eof) || l->state >= SESSION_CLOSING);
     SESSIONCHECK(!session_reads_local(l) || l->state == SESSION_ESTABLISHED);
-    SESSIONCHECK(session_patience(l, false) >= 0 &&
-                 session_patience(l, true) >= session_patience(l, false));
-    SESSIONCHECK((l->state == SESSION_SYN_SENT) == (session_prey(l) != NULL));
+    SESSIONCHECK(session_timeout(l, false) >= 0 &&
+                 session_timeout(l, true) >= session_timeout(l, false));
+    SESSIONCHECK((l->state == SESSION_SYN_SENT) == (session_wanted(l) != NULL));
     SESSIONCHECK(*session_state_name(l));
 }
 

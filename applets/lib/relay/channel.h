@@ -59,65 +59,55 @@ struct output {
     unsigned char bytes[CONFIG_BUFFER_SIZE];
 };
 
-/* name: "guest/channel" or the port's name; empty in a free slot. end: its endpoint. guest: (host)
- * whose it is; NULL: in a guest, where names and sockets can be trusted. gone: its name has
- * vanished; it is given up as soon as it carries nothing.
- *
- * What is under way. conns: the connections that it carries. in, out: what has come, and what goes;
- * NULL: nothing. decoder: where in a frame the input is. place: one more than its index among the
- * busy channels, 0: it is idle. deadline: when it is looked at, if nothing happens, in milliseconds
- * of loop_now(); 0: never. marked, next_marked: it is to be reviewed.
- *
- * Opening. retry: when to try again, in milliseconds of loop_now(); 0: no need to. backoff: the
- * wait before that. failures: in a row. reason: the errno of the last one; complained: it was
- * logged. (host) visited: QEMU has had a visitor before, see qemu.h; visitor: its fd, -1: it has
- * gone; crowded: its guest has many channels; doubtful: QEMU may not read the port. inode: of the
- * socket that is open. heard: something has come since. monitor: that was QEMU's monitor, no
- * channel: left alone as long as it is this socket. foul: the socket holds what nobody may close;
- * it is neither opened again nor forgotten.
- *
- * (initiator) used: the turn of its last connection, for least recently used. silent: the last SYN
- * was not answered. (responder) stale: the tokens that were last answered by a RESET in LISTEN;
- * looks: at stale headers, in this turn. spent: a connect was made in this turn; charged: and
- * counts as junk, until the guest's ACK has come. paused: too much junk, it is not read until
- * retry. stale_bytes: of junk that count for nothing, since they may be meant for the host before.
- *
- * For the table: connections, resets, and payload bytes received from and sent to it; failure: the
- * last one. ends: limits messages about its connections. */
+/* Times are milliseconds of loop_now(). A channel is busy while it has a connection or an input. */
 struct channel {
-    char name[CHANNEL_NAME];
+    char name[CHANNEL_NAME]; /* "guest/channel", or the port's name; empty: the slot is free */
     struct endpoint end;
-    struct guest *guest;
-    bool gone;
+    struct guest *guest; /* (host) whose it is; NULL: in a guest, where names can be trusted */
+    bool gone;           /* its name has vanished: it is given up as soon as it carries nothing */
 
-    struct conn *conns;
-    struct input *in;
-    struct output *out;
-    struct frame_decoder decoder;
-    unsigned place;
-    bool marked;
+    /* What is under way. */
+    struct conn *conns;           /* the connections that it carries, 0 or 1 */
+    struct input *in;             /* what has come; NULL: nothing */
+    struct output *out;           /* what goes out; NULL: nothing */
+    struct frame_decoder decoder; /* where in a frame the input is */
+    unsigned place;               /* one more than its index among the busy ones; 0: it is idle */
+    long long deadline;           /* when it is looked at, if nothing happens; 0: never */
+    bool marked;                  /* it is to be reviewed */
     struct channel *next_marked;
-    long long deadline;
 
-    long long retry;
-    unsigned backoff, failures;
-    int reason;
-    int visitor;
-    bool complained, visited, crowded, doubtful, heard, monitor, foul;
-    unsigned long long inode;
+    /* Opening. */
+    long long retry;          /* when to try again; 0: no need to */
+    unsigned backoff;         /* the wait before that, in ms */
+    unsigned failures;        /* in a row */
+    int reason;               /* the errno of the last one */
+    bool complained;          /* it was logged */
+    unsigned long long inode; /* (host) of the socket that is open */
+    int visitor;              /* (host) a client before the proxy, see qemu.h; -1: none */
+    bool visited;             /* (host) there was one */
+    bool crowded;             /* (host) its guest has many channels */
+    bool doubtful;            /* (host) QEMU may not read the port */
+    bool heard;               /* (host) something has come since it was opened */
+    bool monitor; /* (host) QEMU's, no channel: left alone as long as it is this socket */
+    bool foul;    /* (host) it holds what nobody may close: never opened, nor forgotten */
 
-    unsigned used;
-    bool silent;
+    /* Of the initiator. */
+    unsigned used; /* the turn of its last connection: the least recently used one is next */
+    bool silent;   /* the last SYN was not answered */
 
-    struct frame_tokens stale;
-    bool spent, charged, paused;
-    unsigned char looks;
-    unsigned stale_bytes;
+    /* Of the responder. */
+    struct frame_tokens stale; /* that were last answered by a RESET in LISTEN */
+    unsigned char looks;       /* at stale headers, in this turn */
+    bool spent;                /* a connect was made in this turn */
+    bool charged;              /* and counts as junk, until the guest's ACK has come */
+    bool paused;               /* too much junk: it is not read until retry */
+    unsigned stale_bytes;      /* of junk that count for nothing: they may be for the host before */
 
+    /* For the table and the log. */
     unsigned connections, resets;
-    unsigned long long received, sent;
-    char failure[CHANNEL_FAILURE];
-    struct log_limit ends;
+    unsigned long long received, sent; /* payload bytes, from and to it */
+    char failure[CHANNEL_FAILURE];     /* the last one */
+    struct log_limit ends;             /* of messages about its connections */
 };
 
 /* ---- what is under way ---- */

@@ -83,10 +83,10 @@ void conn_set_deadline(struct conn *c) {
 
     if (c->wait != CONN_PROGRESS)
         return;
-    patience = session_patience(&c->session, conn_is_stuck(c));
-    if (c->moved || !c->deadline || !patience)
+    patience = session_timeout(&c->session, conn_is_stuck(c));
+    if (c->progress || !c->deadline || !patience)
         c->deadline = patience ? loop_now() + patience : 0;
-    c->moved = false;
+    c->progress = false;
 }
 
 /* ---- the TCP side ---- */
@@ -118,7 +118,7 @@ void conn_ended(struct conn *c, struct log_limit *limit, const char *how, const 
 void conn_apply(struct conn *c, unsigned actions) {
     const struct session *l = &c->session;
 
-    c->moved = true;
+    c->progress = true;
     c->shut_due |= (actions & SESSION_SHUT) != 0;
     if (actions & SESSION_SEND_RESET) {
         c->due = SESSION_SEND_RESET;
@@ -194,7 +194,7 @@ static bool write_tcp(struct conn *c, struct input *in) {
             n = (ssize_t)(in->tail - in->head);
         }
         in->head += (unsigned)n;
-        c->moved = true;
+        c->progress = true;
     }
     return true;
 }

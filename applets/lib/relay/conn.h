@@ -29,29 +29,28 @@ enum conn_wait {
     CONN_DRAIN,    /* the TCP peer, which has yet to take what was sent before an abort */
 };
 
-/* channel: which carries it; next: of the same channel. fd: the TCP side, -1 when there is none
- * (any more). connecting: fd's connect is pending. error: (0: none) why the TCP side takes nothing
- * more; what it has sent before that is still to be read. shut_due: shutdown(SHUT_WR) when all
- * payload is delivered; shut: done. moved: bytes, or the state, since the deadline was set. due:
- * SESSION_SEND_* that are not yet written, nor owed by the channel. filler: bytes of filler to
- * write before the SYN. wait: an enum conn_wait. deadline: when it is looked at, whatever happens,
- * in milliseconds of loop_now(); 0: never. since: (initiator) when the client came: moving it to
- * another channel does not give it more time in all. begun: when this channel got it; (responder)
- * when the first connect was made. drained: when an abort goes on, whatever the TCP peer has taken;
- * 0: none waits. received, sent: its payload bytes, from and to the channel. why: the text of a
- * reason that the session gives. client: the TCP peer, as text. */
+/* Times are milliseconds of loop_now(). Payload from the channel waits in the channel's input. */
 struct conn {
-    struct channel *channel;
-    struct conn *next;
+    struct channel *channel; /* which carries it */
+    struct conn *next;       /* of the same channel */
     struct session session;
-    int fd, error;
-    bool connecting, shut_due, shut, moved;
-    unsigned char wait;
-    unsigned due, filler;
-    long long deadline, since, begun, drained;
-    unsigned long long received, sent;
-    char why[CHANNEL_TEXT + 1];
-    char client[CONN_CLIENT];
+    int fd;             /* the TCP side; -1: there is none (any more) */
+    int error;          /* errno: why the TCP side takes nothing more; what it sent before is still
+                                to be read; 0: it does */
+    bool connecting;    /* fd's connect is pending */
+    bool shut_due;      /* shutdown(SHUT_WR) when all payload is delivered */
+    bool shut;          /* that is done */
+    bool progress;      /* bytes have moved, or the state, since the deadline was set */
+    unsigned char wait; /* an enum conn_wait */
+    unsigned due;       /* SESSION_SEND_* that are not yet written, nor owed by the channel */
+    unsigned filler;    /* bytes of filler to write before the SYN, 0..FRAME_FILLER_BYTES */
+    long long deadline; /* when it is looked at, whatever happens; 0: never */
+    long long since;   /* (initiator) when the client came: another channel gives it no more time */
+    long long begun;   /* (initiator) when this channel got it; (responder) of the first connect */
+    long long drained; /* when an abort goes on, whatever the TCP peer has taken; 0: none waits */
+    unsigned long long received, sent; /* payload bytes from and to the channel */
+    char why[CHANNEL_TEXT + 1];        /* the text of a reason that the session gives */
+    char client[CONN_CLIENT];          /* the TCP peer, for messages */
 };
 
 /* A new connection of the channel, and the end of one. */

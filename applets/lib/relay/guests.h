@@ -17,19 +17,16 @@
 
 enum { GUESTS_NAME = 108 }; /* as a channel's */
 
-/* channels: its channels; 0: the slot is free. share: its part of the loop's time. junk: bytes
- * without a connection. connects: to the service. news: limits messages about what had none before;
- * news_count: of these since news_since. length, name: the bytes of its channels' names that are
- * the same: "guest/", or all of it and its NUL of a channel right below the root. */
 struct guest {
-    unsigned channels;
-    struct loop_share share;
-    struct bucket junk, connects;
-    struct log_limit news;
-    unsigned news_count;
-    long long news_since;
-    size_t length;
-    char name[GUESTS_NAME];
+    unsigned channels;       /* 0: the slot is free; at most GUEST_SHARE */
+    struct loop_share share; /* its part of the loop's time */
+    struct bucket junk;      /* bytes without a connection */
+    struct bucket connects;  /* to a service of another machine, in thousandths */
+    struct log_limit news;   /* of messages about what had none before */
+    unsigned news_count;     /* of these since news_since */
+    long long news_since;    /* milliseconds of loop_now() */
+    size_t length;           /* the bytes of name that all its channels' names have */
+    char name[GUESTS_NAME];  /* "guest/..."; a channel right below the root is a guest of its own */
 };
 
 /* The guest of one more channel, with this name; NULL: it has as many channels as it may have

@@ -85,7 +85,7 @@ static void begin(struct channel *ch, struct frame *f, bool hunted) {
     } else if (receiver_begin(ch, f)) {
         dispatch(ch, f);
     } else {
-        c->moved = true;
+        c->progress = true;
     }
 }
 
@@ -97,7 +97,7 @@ static void take_payload(struct channel *ch, unsigned n) {
     if (in->tail != in->raw)
         memmove(in->bytes + in->tail, in->bytes + in->raw, n);
     in->tail += n;
-    ch->conns->moved = true;
+    ch->conns->progress = true;
     ch->conns->received += n;
     ch->received += n;
 }
@@ -105,7 +105,7 @@ static void take_payload(struct channel *ch, unsigned n) {
 static void step(struct channel *ch) {
     struct input *in = ch->in;
     struct conn *c = ch->conns;
-    const char *wanted = session_prey(&c->session);
+    const char *wanted = session_wanted(&c->session);
     const unsigned char *p = in->bytes + in->raw;
     size_t n = in->filled - in->raw, used;
     enum frame_event event;

@@ -75,7 +75,7 @@ static size_t read_local(struct conn *c, unsigned char *tx, size_t at, bool gues
     }
     c->channel->sent += n;
     c->sent += n;
-    c->moved = true;
+    c->progress = true;
     if (n <= v[0].iov_len)
         return encode_data(c, p, n);
     return encode_data(c, p, v[0].iov_len) + encode_data(c, q, n - v[0].iov_len);
@@ -147,7 +147,7 @@ bool sender_run(struct channel *ch) {
         endpoint_write(&ch->end, tx, encode_next(c, tx));
     }
     if (ch->conns)
-        ch->conns->moved |= ch->end.owed_bytes != owed;
+        ch->conns->progress |= ch->end.owed_bytes != owed;
     return any && !ch->end.owed_bytes;
 }
 

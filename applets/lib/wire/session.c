@@ -193,7 +193,7 @@ unsigned session_event(struct session *l, enum session_event event, const char *
     return 0;
 }
 
-long session_patience(const struct session *l, bool stuck) {
+long session_timeout(const struct session *l, bool stuck) {
     switch (l->state) {
     case SESSION_SYN_SENT:
     case SESSION_SYN_RCVD:
@@ -223,7 +223,7 @@ bool session_reads_local(const struct session *l) {
     return l->state == SESSION_ESTABLISHED && !l->sent_eof;
 }
 
-const char *session_prey(const struct session *l) {
+const char *session_wanted(const struct session *l) {
     return l->state == SESSION_SYN_SENT ? "CH" : NULL;
 }
 

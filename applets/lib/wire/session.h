@@ -58,7 +58,7 @@ enum session_event {
     SESSION_LOCAL_EOF,   /* the TCP side sends no more, and all that it sent has left */
     SESSION_LOCAL_ERROR, /* the TCP side failed */
     SESSION_BAD,         /* bytes that are no frame, where one must begin */
-    SESSION_TIMEOUT,     /* session_patience() is over */
+    SESSION_TIMEOUT,     /* session_timeout() is over */
     SESSION_DELIVERED,   /* CLOSING: all that was received has gone to the TCP side, or never can */
     SESSION_DETACH,      /* the channel is gone, and the peer with it */
     SESSION_STOP,        /* this program ends */
@@ -149,10 +149,10 @@ unsigned session_event(struct session *l, enum session_event event, const char *
 
 /* Milliseconds of quiet (no byte moved, no state changed) after which SESSION_TIMEOUT is due; 0:
  * none. stuck: bytes wait for the TCP side to take them. vios-protocol(7), extension rule 4. */
-long session_patience(const struct session *l, bool stuck);
+long session_timeout(const struct session *l, bool stuck);
 
 /* Whether it waits for the rest of the other direction, from a peer that does not know `E`: until
- * session_patience() is over or, in a guest, another client needs the channel. */
+ * session_timeout() is over or, in a guest, another client needs the channel. */
 bool session_lingers(const struct session *l);
 
 /* Whether the peer may have payload on its RESET (a guest that offered nothing may be the
@@ -165,7 +165,7 @@ bool session_reads_local(const struct session *l);
 /* The ctrls to hunt for in this state, or NULL when frames must follow one another; and whether a
  * hunted frame is for this session (its SYNACK, a RESET of its SYN), so that its payload is worth
  * waiting for. vios-protocol(7), guest rule 5. */
-const char *session_prey(const struct session *l);
+const char *session_wanted(const struct session *l);
 bool session_concerns(const struct session *l, const struct frame *f);
 
 /* The tokens of the RESET by which a host greets, on attaching (vios-protocol(7), host rule 2);
