@@ -63,9 +63,9 @@ int net_accept(int listener, char *client, unsigned cap);
 /* Makes the next close() of fd send RST and drop what is unsent. */
 void net_abort_on_close(int fd);
 
-/* Makes the next close() of fd, whose peer has not ended yet, end it for the kernel too as soon as the
- * peer has acknowledged all that was sent: without the minute of TIME_WAIT, which keeps a local port
- * from use. */
+/* Makes the next close() of fd, whose peer has not ended yet, end it for the kernel too as soon as
+ * the peer has acknowledged all that was sent: without the minute of TIME_WAIT, which keeps a
+ * local port from use. */
 void net_forget_on_close(int fd);
 
 /* Whether fd's peer has not yet taken all that was written. */

@@ -18,7 +18,8 @@
  * time for the proxy's own. False: fd is the proxy's. */
 bool qemu_visit(struct channel *ch, int fd, long long now);
 
-/* The visitor's time is over, if there still is one. True: the proxy's has not come, see ch->retry. */
+/* The visitor's time is over, if there still is one. True: the proxy's has not come: see
+ * ch->retry. */
 bool qemu_visit_lasts(struct channel *ch, long long now);
 
 /* The channel is forgotten. */
