@@ -30,10 +30,10 @@ enum { HANDSHAKE_SEEN = 16, HANDSHAKE_PAYLOAD = 255 };
 /* Kept from one handshake to the next: end.
  *
  * Of one handshake: deadline: in microseconds of loop_micros(). step: what is being done. hunting:
- * the SYN is on its way, so what comes may be its answer. answer, left: the answer's header, and the
- * bytes of its payload that are still to come; begun: its header has come; done: all of it has.
- * payload, kept: its printable text. us: microseconds from the SYN to its answer. retreating: nothing
- * but the deadline stops the last frames.
+ * the SYN is on its way, so what comes may be its answer. answer, left: the answer's header, and
+ * the bytes of its payload that are still to come; begun: its header has come; done: all of it has.
+ * payload, kept: its printable text. us: microseconds from the SYN to its answer. retreating:
+ * nothing but the deadline stops the last frames.
  *
  * For messages: seen, came: the first bytes since the SYN, and the number of all that came. echo:
  * our own SYN has come back. other: the version digit of a header that is not of version 1; last:
