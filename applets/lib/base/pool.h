@@ -6,9 +6,10 @@
 
 #include <stddef.h>
 
-/* base, all, size: the table, which begins on a page, its bytes, and those of a slot, at least a
- * pointer's. free: the first free slot of those that were in use; each begins with a pointer to the
- * next. touched: slots that were ever in use; in_use: those that are now. */
+/* base, all, size: the table, which begins on a page, its bytes, and those of a slot, which is
+ * aligned as a pointer and holds one. free: the first free slot of those that were in use; each
+ * begins with a pointer to the next. touched: slots that were ever in use; in_use: those that are
+ * now. */
 struct pool {
     void *base;
     size_t all, size;

@@ -56,7 +56,7 @@ struct input {
 
 /* What goes out over a channel. */
 struct output {
-    unsigned char bytes[CONFIG_BUFFER_SIZE];
+    _Alignas(void *) unsigned char bytes[CONFIG_BUFFER_SIZE];
 };
 
 /* Times are milliseconds of loop_now(). A channel is busy while it has a connection or an input. */
