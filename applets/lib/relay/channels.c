@@ -31,7 +31,9 @@ struct channel *channels_add(const char *name, unsigned limit) {
         ch = &table[count++];
     if (!ch)
         return NULL;
-    *ch = (struct channel){.end.fd = -1, .visitor = -1};
+    /* One that was forgotten may still be in the list of those to be reviewed. */
+    *ch = (struct channel){
+        .end.fd = -1, .visitor = -1, .marked = ch->marked, .next_marked = ch->next_marked};
     fmt_copy(ch->name, sizeof ch->name, name);
     return ch;
 }
