@@ -8,7 +8,8 @@ SUPERVISOR = auto
 
 # Kconfig's list without the words that say whose ports these are, as udev has it.
 FOREIGN = sed -n -e '/FOREIGN_PORTS/{s/=[^ "]*//g; s/^[^"]*" *//; s/ *"$$//; s/  */|/g; p;}' $(O)/config.h
-INTEGRATE = FOREIGN_PORTS="$$($(FOREIGN))" APPLETS='$(APPLETS)' FEATURES='$(FEATURES)' DESTDIR='$(DESTDIR)' BINDIR='$(BINDIR)' LIBDIR='$(LIBDIR)' applets/integration/install
+OF_BUILD = FOREIGN_PORTS="$$($(FOREIGN))" APPLETS='$(APPLETS)' FEATURES='$(FEATURES)'
+INTEGRATE = $(OF_BUILD) DESTDIR='$(DESTDIR)' BINDIR='$(BINDIR)' LIBDIR='$(LIBDIR)' applets/integration/install
 
 .PHONY: install-initramfs install-service uninstall-initramfs uninstall-service dist deb
 
@@ -39,4 +40,4 @@ dist:
 	@echo $(O)/vios-$(VERSION).tar.gz
 
 deb: all
-	@APPLETS='$(APPLETS)' FEATURES='$(FEATURES)' O='$(O)' MAKE='$(MAKE)' applets/integration/deb $(VERSION)
+	@$(OF_BUILD) O='$(O)' MAKE='$(MAKE)' applets/integration/deb $(VERSION)
