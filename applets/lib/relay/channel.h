@@ -73,8 +73,6 @@ struct channel {
     struct frame_decoder decoder; /* where in a frame the input is */
     unsigned place;               /* one more than its index among the busy ones; 0: it is idle */
     long long deadline;           /* when it is looked at, if nothing happens; 0: never */
-    bool marked;                  /* it is to be reviewed */
-    struct channel *next_marked;
 
     /* Opening. */
     long long retry;          /* when to try again; 0: no need to */
@@ -108,6 +106,10 @@ struct channel {
     unsigned long long received, sent; /* payload bytes, from and to it */
     char failure[CHANNEL_FAILURE];     /* the last one */
     struct log_limit ends;             /* of messages about its connections */
+
+    /* Of the slot, whoever has it: one that was forgotten may still be to be reviewed. */
+    bool marked;
+    struct channel *next_marked;
 };
 
 /* ---- what is under way ---- */

@@ -2,6 +2,7 @@
 #include "relay/channels.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -31,9 +32,8 @@ struct channel *channels_add(const char *name, unsigned limit) {
         ch = &table[count++];
     if (!ch)
         return NULL;
-    /* One that was forgotten may still be in the list of those to be reviewed. */
-    *ch = (struct channel){
-        .end.fd = -1, .visitor = -1, .marked = ch->marked, .next_marked = ch->next_marked};
+    memset(ch, 0, offsetof(struct channel, marked));
+    ch->end.fd = ch->visitor = -1;
     fmt_copy(ch->name, sizeof ch->name, name);
     return ch;
 }
