@@ -135,8 +135,8 @@ void loop_signals(void) {
 
     sigemptyset(&ours);
     for (unsigned i = 0; i < sizeof asked_for; i++)
-        if (!sys_ignores(
-                asked_for[i])) /* a blocked signal reaches the descriptor even if it is ignored */
+        /* A blocked signal reaches the descriptor even if it is ignored. */
+        if (!sys_ignores(asked_for[i]))
             sigaddset(&ours, asked_for[i]);
     sigaddset(&ours, SIGIO);
     signals = loop_admit(sys_signalfd(&ours));
@@ -164,8 +164,8 @@ static void fill_sets(void) {
 /* ---- turns ---- */
 
 static int ready_count; /* of this round */
-static unsigned long long
-    level; /* what the one had used that was served last, of those who have used much */
+/* What the one had used that was served last, of those who have used much. */
+static unsigned long long level;
 static unsigned round_cost;
 static int served; /* the fd that was */
 
@@ -264,9 +264,9 @@ bool loop_wait(long ms) {
         dispatch();
     if (n < 0)
         look_at_all = true;
+    /* The original's words, which logs are searched for. */
     if (n < 0 && errno != EINTR)
-        log_fatal(
-            "poll() (here select): %m"); /* the original's words, which logs are searched for */
+        log_fatal("poll() (here select): %m");
     return n != 0;
 }
 
