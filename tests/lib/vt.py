@@ -331,6 +331,7 @@ def main():
     signal.signal(signal.SIGALRM, expired)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job has it ignored, and programs inherit that
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup, the same
     chosen = [c for c in cases if not wanted or any(w in c[0] for w in wanted)]
     tap.show(f'# SEED={SEED}\n')
     missing = [w for w in wanted if not any(w in c[0] for c in cases)]
