@@ -121,6 +121,7 @@ class Service:
             self.listener.bind(str(path))
         else:
             self.listener = socket.socket(socket.AF_INET6 if ':' in address else socket.AF_INET)
+            self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a service before may have connections in TIME_WAIT
             self.listener.bind((address, port))
             self.port = self.listener.getsockname()[1]
         self.listener.listen(4096)  # a full backlog would be a service that hangs
