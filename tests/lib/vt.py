@@ -19,12 +19,14 @@ import pathlib
 import random
 import re
 import resource
+import select
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import time
 import traceback
@@ -110,33 +112,53 @@ def variant(name, **symbols):
     return out / 'vios'
 
 
+def unread(pipe):
+    """Bytes that are in it."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
 class Proc:
     """A program under test; its stderr is collected line by line."""
 
     def __init__(self, argv, **options):
-        self.lines, self.changed = [], threading.Condition()
+        self.read, self.changed = [], threading.Condition()
         self.popen = subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, **options)
         self.pid = self.popen.pid
         self.reader = threading.Thread(target=self._collect, daemon=True)
         self.reader.start()
 
     def _collect(self):
-        for line in self.popen.stderr:
+        """Under the lock the pipe is read and the lines are added: who has the lock and sees an empty pipe has every line."""
+        pipe, rest, data = select.poll(), b'', b'more'
+        pipe.register(self.popen.stderr, select.POLLIN)
+        while data:
+            pipe.poll()
             with self.changed:
-                self.lines.append(line.decode(errors='backslashreplace').rstrip('\n'))
+                data = os.read(self.popen.stderr.fileno(), 65536)
+                *lines, rest = (rest + data).split(b'\n')
+                if rest and not data:
+                    lines.append(rest)
+                self.read += [line.decode(errors='backslashreplace') for line in lines]
                 self.changed.notify_all()
+
+    @property
+    def lines(self):
+        """All that the program has written until now."""
+        with self.changed:
+            self.changed.wait_for(lambda: not self.reader.is_alive() or not unread(self.popen.stderr), DEADLINE)
+            return list(self.read)
 
     @property
     def log(self):
         return '\n'.join(self.lines)
 
     def count(self, pattern):
-        return sum(bool(re.search(pattern, line)) for line in list(self.lines))
+        return sum(bool(re.search(pattern, line)) for line in self.lines)
 
     def wait_log(self, pattern, times=1, timeout=DEADLINE):
         """The line that is the given one of those which match."""
         def found():
-            return [line for line in self.lines if re.search(pattern, line)]
+            return [line for line in self.read if re.search(pattern, line)]
         with self.changed:
             self.changed.wait_for(lambda: len(found()) >= times or not self.reader.is_alive(), timeout)
         assert len(found()) >= times, f'log has no {pattern!r} ({times} times): {self.log}'
