@@ -113,7 +113,7 @@ static void lose(struct channel *ch, bool renewed) {
     ch->end.aligned &= !begun;
     channel_skip_input(ch);
     for (struct conn *c = ch->conns; c; c = c->next) {
-        if (session_is_asking(&c->session) && !ch->end.broken && c->wait != CONN_GREETED)
+        if (session_is_asking(&c->session) && !ch->end.broken)
             conn_greeted(c); /* nothing of its bytes has gone: another host can serve it, if one
                                 comes soon */
         else
