@@ -112,9 +112,9 @@ def variant(name, **symbols):
     return out / 'vios'
 
 
-def unread(pipe):
-    """Bytes that are in it."""
-    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
+def arrived(fd):
+    """Bytes of a pipe or socket that can be read."""
+    return int.from_bytes(fcntl.ioctl(fd, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 class Proc:
@@ -145,7 +145,7 @@ class Proc:
     def lines(self):
         """All that the program has written until now."""
         with self.changed:
-            self.changed.wait_for(lambda: not self.reader.is_alive() or not unread(self.popen.stderr), DEADLINE)
+            self.changed.wait_for(lambda: not self.reader.is_alive() or not arrived(self.popen.stderr), DEADLINE)
             return list(self.read)
 
     @property
