@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/fmt.h"
+
 static const unsigned char magic[3] = {'V', 'S', '1'};
 const unsigned char frame_unknown[FRAME_TOKEN] = {'?', '?', '?', '?'};
 
@@ -17,7 +19,7 @@ void frame_encode(unsigned char out[FRAME_HEADER], const struct frame *f) {
 
 size_t frame_write(unsigned char *out, enum frame_ctrl ctrl, const struct frame_tokens *tokens,
                    const char *text, size_t most) {
-    size_t n = strnlen(text, most);
+    size_t n = fmt_length(text, most);
     struct frame f = {(unsigned char)ctrl, *tokens, (unsigned)n};
 
     frame_encode(out, &f);

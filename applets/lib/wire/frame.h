@@ -22,6 +22,7 @@ enum frame_ctrl {
     FRAME_SYNACK = 'C',
     FRAME_DATA = 'D',
     FRAME_RESET = 'H',
+    FRAME_WINDOW = 'W', /* with M: its payload is a number, big-endian in 4 bytes */
 };
 
 /* Both ends' names of one connection. As they stand on the wire. */

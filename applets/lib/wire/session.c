@@ -3,16 +3,29 @@
 
 #include <string.h>
 
-enum { EOS_LETTER = 'E', CAPABILITIES_MAX = 16 };
+enum { EOS_LETTER = 'E', MANY_LETTER = 'M', CAPABILITIES_MAX = 16 };
+/* Milliseconds after which a TCP side that nobody reads is looked at: it may be dead. */
+enum { LOOK = 10000 };
+/* Milliseconds without progress after which a shared channel's TCP peer loses what it has not
+ * taken. */
+enum { SHARED_DRAIN = 60000 };
 enum { LINGER = CONFIG_LINGER_TIMEOUT ? CONFIG_LINGER_TIMEOUT : 1 };
 /* A service that has ended seldom waits for more. */
 enum { LINGER_HOST = LINGER / 5 ? LINGER / 5 : 1 };
 
-static const struct frame_tokens refusal = {{'R', 'R', 'R', 'R'}, {'R', 'R', 'R', 'R'}};
+const struct frame_tokens session_refusal = {{'R', 'R', 'R', 'R'}, {'R', 'R', 'R', 'R'}};
 
 const struct frame_tokens session_greeting = {{'I', 'N', 'I', 'T'}, {'I', 'N', 'I', 'T'}};
 
-const char *const session_capabilities = CONFIG_FEATURE_HALF_CLOSE ? "E" : "";
+const char *const session_capabilities = CONFIG_FEATURE_MANY         ? "EM"
+                                         : CONFIG_FEATURE_HALF_CLOSE ? "E"
+                                                                     : "";
+
+const char *session_accepted(const struct session *l) {
+    if (CONFIG_FEATURE_MANY && l->many)
+        return "EM";
+    return l->eos ? "E" : "";
+}
 
 static unsigned over(struct session *l, unsigned actions) {
     l->state = SESSION_OVER;
@@ -39,11 +52,32 @@ static unsigned violated(struct session *l, const char *why) {
     return l->state == SESSION_CLOSING || l->state == SESSION_OVER ? 0 : refuse(l, why);
 }
 
-static bool offers_eos(const char *text, unsigned n) {
-    for (unsigned i = 0; i < n && i < CAPABILITIES_MAX; i++)
-        if (CONFIG_FEATURE_HALF_CLOSE && text[i] == EOS_LETTER)
+static bool offers(const char *text, unsigned n, char letter) {
+    for (unsigned i = 0; i < n && i < CAPABILITIES_MAX && text[i] != ' '; i++)
+        if (text[i] == letter)
             return true;
     return false;
+}
+
+static bool offers_eos(const char *text, unsigned n) {
+    return CONFIG_FEATURE_HALF_CLOSE && offers(text, n, EOS_LETTER);
+}
+
+/* The number behind the word's letter. */
+static unsigned number(const char *text, unsigned n) {
+    unsigned v = 0;
+
+    for (; n && *text >= '0' && *text <= '9' && v < 10000; text++, n--)
+        v = v * 10 + (unsigned)(*text - '0');
+    return v ? v : 1;
+}
+
+bool session_offers_many(const char *text, unsigned n, unsigned *most) {
+    *most = 1;
+    for (unsigned i = 1; i < n; i++)
+        if (text[i - 1] == ' ' && text[i] == MANY_LETTER)
+            *most = number(text + i + 1, n - i - 1);
+    return CONFIG_FEATURE_MANY && offers_eos(text, n) && offers(text, n, MANY_LETTER);
 }
 
 unsigned session_open(struct session *l, const unsigned char guest_token[FRAME_TOKEN], bool first) {
@@ -54,30 +88,52 @@ unsigned session_open(struct session *l, const unsigned char guest_token[FRAME_T
     return SESSION_SEND_SYN;
 }
 
+void session_share(struct session *l) {
+    l->shared = true;
+    l->credit = l->granted = SESSION_CREDIT;
+}
+
+unsigned session_open_shared(struct session *l, const unsigned char guest_token[FRAME_TOKEN]) {
+    session_open(l, guest_token, false);
+    l->eos = l->many = true;
+    session_share(l);
+    return SESSION_SEND_SYN;
+}
+
 static unsigned got_syn(struct session *l, const struct frame *f, const char *text, unsigned n) {
+    unsigned most;
+
     *l = (struct session){.role = SESSION_HOST,
                           .state = SESSION_CONNECTING,
                           .offered = n > 0,
-                          .eos = offers_eos(text, n)};
+                          .eos = offers_eos(text, n),
+                          .many = session_offers_many(text, n, &most)};
     l->tokens = f->tokens;
     memcpy(l->tokens.host, frame_unknown, FRAME_TOKEN);
     return SESSION_CONNECT;
 }
 
 static unsigned got_synack(struct session *l, const struct frame *f, const char *text, unsigned n) {
+    unsigned most;
+
     memcpy(l->tokens.host, f->tokens.host, FRAME_TOKEN);
-    l->eos = l->offered && offers_eos(text, n);
     l->answered = true;
     l->state = SESSION_ESTABLISHED;
+    if (session_is_shared(l))
+        return 0;
+    l->eos = l->offered && offers_eos(text, n);
+    l->many = CONFIG_FEATURE_MANY && l->offered && session_offers_many(text, n, &most);
     return SESSION_SEND_ACK;
 }
 
 static unsigned got_reset(struct session *l, const struct frame *f) {
     bool own = !memcmp(f->tokens.guest, l->tokens.guest, FRAME_TOKEN);
 
+    if (session_is_shared(l) && l->sent_eof && l->got_eof)
+        return 0;
     switch (l->state) {
     case SESSION_SYN_SENT:
-        if (!own && !(l->first && frame_same(&f->tokens, &refusal)))
+        if (!own && !(l->first && frame_same(&f->tokens, &session_refusal)))
             return 0;
         l->answered = true;
         return over(l, SESSION_CLOSE);
@@ -94,6 +150,10 @@ static unsigned got_reset(struct session *l, const struct frame *f) {
 }
 
 static unsigned got_data(struct session *l, const struct frame *f) {
+    if (session_is_shared(l) && f->length > l->granted)
+        return violated(l, "DATA beyond the credit");
+    if (session_is_shared(l))
+        l->granted -= f->length;
     if (!l->eos)
         return f->length ? SESSION_DELIVER : violated(l, "DATA of length 0, without capability E");
     if (l->got_eof)
@@ -104,6 +164,29 @@ static unsigned got_data(struct session *l, const struct frame *f) {
     return l->sent_eof ? closing(l, false, NULL, 0) : SESSION_SHUT;
 }
 
+/* A frame that names the connection of a shared channel, but for SYN, RESET and WINDOW. */
+static unsigned got_shared(struct session *l, const struct frame *f, const char *text, unsigned n) {
+    if (f->ctrl == FRAME_SYNACK && l->state == SESSION_SYN_SENT)
+        return got_synack(l, f, text, n);
+    if (f->ctrl == FRAME_DATA &&
+        (l->state == SESSION_ESTABLISHED || l->state == SESSION_CONNECTING))
+        return got_data(l, f);
+    return violated(l, "wrong ctrl");
+}
+
+unsigned session_window(struct session *l, const char *text, unsigned n) {
+    const unsigned char *p = (const unsigned char *)text;
+    unsigned more;
+
+    if (session_is_ending(l))
+        return 0;
+    more = n == 4 ? (unsigned)p[0] << 24 | (unsigned)p[1] << 16 | (unsigned)p[2] << 8 | p[3] : 0;
+    if (!more || more > SESSION_CREDIT_MAX - l->credit)
+        return violated(l, "a bad WINDOW");
+    l->credit += more;
+    return 0;
+}
+
 /* Whether this is a host's end, in a state that a guest's does not have. */
 static bool host_is(const struct session *l, enum session_state state) {
     return !session_is_guest(l) && l->state == state;
@@ -112,6 +195,8 @@ static bool host_is(const struct session *l, enum session_state state) {
 unsigned session_frame(struct session *l, const struct frame *f, const char *text, unsigned n) {
     if (f->ctrl == FRAME_RESET)
         return got_reset(l, f);
+    if (session_is_shared(l))
+        return got_shared(l, f, text, n);
     if (l->state == SESSION_IDLE)
         return f->ctrl == FRAME_SYN && !session_is_guest(l) ? got_syn(l, f, text, n) : 0;
     if (l->state == SESSION_SYN_SENT)
@@ -131,12 +216,18 @@ unsigned session_frame(struct session *l, const struct frame *f, const char *tex
 
 unsigned session_connected(struct session *l, const unsigned char host_token[FRAME_TOKEN]) {
     memcpy(l->tokens.host, host_token, FRAME_TOKEN);
-    l->state = SESSION_SYN_RCVD;
+    l->state = session_is_shared(l) ? SESSION_ESTABLISHED : SESSION_SYN_RCVD;
     return SESSION_SEND_SYNACK;
 }
 
+/* A client's bytes on a shared channel go with the SYN. */
+static bool may_send(const struct session *l) {
+    return l->state == SESSION_ESTABLISHED ||
+           (session_is_shared(l) && l->state == SESSION_SYN_SENT);
+}
+
 static unsigned local_eof(struct session *l) {
-    if (l->state != SESSION_ESTABLISHED || l->sent_eof)
+    if (!may_send(l) || l->sent_eof)
         return 0;
     l->sent_eof = true;
     if (!l->eos)
@@ -193,6 +284,8 @@ unsigned session_event(struct session *l, enum session_event event, const char *
     return 0;
 }
 
+bool session_has_credit(const struct session *l) { return !session_is_shared(l) || l->credit; }
+
 long session_timeout(const struct session *l, bool stuck) {
     switch (l->state) {
     case SESSION_SYN_SENT:
@@ -202,12 +295,12 @@ long session_timeout(const struct session *l, bool stuck) {
         return CONFIG_CONNECT_TIMEOUT * 1000L;
     case SESSION_ESTABLISHED:
         if (!l->sent_eof && !l->got_eof)
-            return 0;
+            return session_has_credit(l) ? 0 : LOOK;
         if (l->eos || stuck)
             return CONFIG_HALF_CLOSED_TIMEOUT * 1000L;
         return session_is_guest(l) ? LINGER : LINGER_HOST;
     case SESSION_CLOSING:
-        return CONFIG_HALF_CLOSED_TIMEOUT * 1000L;
+        return session_is_shared(l) ? SHARED_DRAIN : CONFIG_HALF_CLOSED_TIMEOUT * 1000L;
     default:
         return 0;
     }
@@ -219,9 +312,7 @@ bool session_lingers(const struct session *l) {
 
 bool session_may_explain(const struct session *l) { return session_is_guest(l) || l->offered; }
 
-bool session_reads_local(const struct session *l) {
-    return l->state == SESSION_ESTABLISHED && !l->sent_eof;
-}
+bool session_reads_local(const struct session *l) { return may_send(l) && !l->sent_eof; }
 
 const char *session_wanted(const struct session *l) {
     return l->state == SESSION_SYN_SENT ? "CH" : NULL;
@@ -229,12 +320,15 @@ const char *session_wanted(const struct session *l) {
 
 bool session_concerns(const struct session *l, const struct frame *f) {
     return !memcmp(f->tokens.guest, l->tokens.guest, FRAME_TOKEN) ||
-           (f->ctrl == FRAME_RESET && l->first && frame_same(&f->tokens, &refusal));
+           (f->ctrl == FRAME_RESET && l->first && frame_same(&f->tokens, &session_refusal));
+}
+
+bool session_is_greeting(const struct frame *f) {
+    return f->ctrl == FRAME_RESET && !f->length && frame_same(&f->tokens, &session_greeting);
 }
 
 bool session_greeted(const struct session *l, const struct frame *f) {
-    return l->state == SESSION_SYN_SENT && f->ctrl == FRAME_RESET &&
-           frame_same(&f->tokens, &session_greeting);
+    return l->state == SESSION_SYN_SENT && session_is_greeting(f);
 }
 
 const char *session_state_name(const struct session *l) {

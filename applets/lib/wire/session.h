@@ -73,27 +73,31 @@ enum session_action {
     SESSION_SEND_EOS = 8, /* DATA of length 0 */
     SESSION_SEND_RESET =
         16, /* with the session's tokens, and l->why as payload if the peer may have it */
-    SESSION_CONNECT = 32, /* begin to connect to the service */
-    SESSION_DELIVER = 64, /* this frame's payload belongs to the TCP side */
-    SESSION_SHUT = 128,   /* after delivering: shutdown(SHUT_WR) of the TCP side */
-    SESSION_CLOSE = 256,  /* after delivering: an orderly close of the TCP side */
-    SESSION_ABORT = 512,  /* after delivering: a close with RST */
+    SESSION_CONNECT = 32,       /* begin to connect to the service */
+    SESSION_DELIVER = 64,       /* this frame's payload belongs to the TCP side */
+    SESSION_SHUT = 128,         /* after delivering: shutdown(SHUT_WR) of the TCP side */
+    SESSION_CLOSE = 256,        /* after delivering: an orderly close of the TCP side */
+    SESSION_ABORT = 512,        /* after delivering: a close with RST */
+    SESSION_SEND_WINDOW = 1024, /* M: what the peer may send more; the caller knows how much */
 };
 
 #define SESSION_SENDS \
     (SESSION_SEND_SYN | SESSION_SEND_SYNACK | SESSION_SEND_ACK | SESSION_SEND_EOS | \
-     SESSION_SEND_RESET)
+     SESSION_SEND_RESET | SESSION_SEND_WINDOW)
 
 /* tokens: valid from SYN_SENT / CONNECTING on; the host token only from SYN_RCVD / ESTABLISHED on,
  * `????` before. offered: SYN_SENT and on, the SYN carried capabilities. eos: both sides agreed to
  * `E`; never without offered. sent_eof: the TCP side has ended and, with eos, the end of stream is
  * sent or about to be. got_eof: it came from the peer. first: (guest) no SYN of this channel is
  * unanswered but this one, so that a RESET RRRR means ours. answered: (guest) the host reacted to
- * our SYN. abort: how CLOSING ends, by RST or orderly. why: the reason of the end, or NULL for an
- * end that needs none; it points at a literal or at the caller's text. */
+ * our SYN. abort: how CLOSING ends, by RST or orderly. many: both sides agreed to `M`. shared: the
+ * connection is one of those of a shared channel. credit, granted: payload bytes that we may still
+ * send, and that the peer may. why: the reason of the end, or NULL for an end that needs none; it
+ * points at a literal or at the caller's text. */
 struct session {
     unsigned char role, state;
-    bool offered, eos, sent_eof, got_eof, first, answered, abort;
+    bool offered, eos, sent_eof, got_eof, first, answered, abort, many, shared;
+    unsigned credit, granted;
     struct frame_tokens tokens;
     const char *why;
 };
@@ -101,6 +105,11 @@ struct session {
 /* The guest's end. All are, in a binary without the host's proxy. */
 static inline bool session_is_guest(const struct session *l) {
     return !CONFIG_VIOS_PROXY_HOST || l->role == SESSION_GUEST;
+}
+
+/* The connection is one of those of a shared channel. */
+static inline bool session_is_shared(const struct session *l) {
+    return CONFIG_FEATURE_MANY && l->shared;
 }
 
 /* What the session is at. Answered: (guest) the SYN still waits for its SYNACK. Connecting: (host)
@@ -126,8 +135,29 @@ static inline bool session_is_ending(const struct session *l) {
 /* The reason with which vios-probe ends its connections. */
 #define SESSION_PROBE "vios-probe"
 
-/* The capabilities that we know, as a SYN's payload. vios-protocol(7), extension rule 2. */
+/* The capabilities that we know, as a SYN's payload; and the accepted ones, as the SYNACK's.
+ * vios-protocol(7), extension rule 2. */
 extern const char *const session_capabilities;
+const char *session_accepted(const struct session *l);
+
+/* What each direction of a connection on a shared channel begins with; the most that may ever be
+ * open. vios-protocol(7), sharing rule 3. */
+#ifndef SESSION_CREDIT /* a test has less */
+#define SESSION_CREDIT 4096
+#endif
+enum { SESSION_CREDIT_MAX = 0x7fffffff };
+
+/* Whether a SYN offers, or a SYNACK accepts, many connections: *most of them, or 1 if it does not
+ * say. */
+bool session_offers_many(const char *text, unsigned n, unsigned *most);
+
+/* The connection is one of those of a shared channel. (guest) One more client of such a channel: as
+ * session_open(). */
+void session_share(struct session *l);
+unsigned session_open_shared(struct session *l, const unsigned char guest_token[FRAME_TOKEN]);
+
+/* WINDOW: so much more may be sent. n: of its payload, which is at text. */
+unsigned session_window(struct session *l, const char *text, unsigned n);
 
 /* (guest) A client waits: IDLE -> SYN_SENT. guest_token: 4 bytes of 33..126, new for each call.
  * Returns actions. */
@@ -159,8 +189,10 @@ bool session_lingers(const struct session *l);
  * original). vios-protocol(7), extension rules 1 and 2. */
 bool session_may_explain(const struct session *l);
 
-/* Whether the TCP side is to be read: its bytes have somewhere to go. */
+/* Whether the TCP side is to be read: its bytes have somewhere to go; and (shared) they may go now.
+ */
 bool session_reads_local(const struct session *l);
+bool session_has_credit(const struct session *l);
 
 /* The ctrls to hunt for in this state, or NULL when frames must follow one another; and whether a
  * hunted frame is for this session (its SYNACK, a RESET of its SYN), so that its payload is worth
@@ -168,10 +200,12 @@ bool session_reads_local(const struct session *l);
 const char *session_wanted(const struct session *l);
 bool session_concerns(const struct session *l, const struct frame *f);
 
-/* The tokens of the RESET by which a host greets, on attaching (vios-protocol(7), host rule 2);
- * and whether the frame is that, come while this session waits for its SYNACK: the host may be a
- * new one that our SYN has not reached. */
-extern const struct frame_tokens session_greeting;
+/* The tokens of the RESET by which a host greets, on attaching (vios-protocol(7), host rule 2),
+ * and of the one by which the original refuses. Whether the frame is a greeting; and whether the
+ * frame is that, come while this session waits for its SYNACK: the host may be a new one that
+ * our SYN has not reached. */
+extern const struct frame_tokens session_greeting, session_refusal;
+bool session_is_greeting(const struct frame *f);
 bool session_greeted(const struct session *l, const struct frame *f);
 
 /* A state's name, for tables and logs. */
