@@ -78,7 +78,7 @@ static unsigned fill_socket(const struct port *p, cells row) {
     put_process(row[2], p->pid, truth(p->host, "nobody", "somebody"));
     fmt_copy(row[3], CELL, truth(p->held, "none", "attached"));
     if (p->waiting)
-        fmt_print(row[3] + strnlen(row[3], CELL / 2), CELL / 2, ", %d waiting", p->waiting);
+        fmt_print(row[3] + fmt_length(row[3], CELL / 2), CELL / 2, ", %d waiting", p->waiting);
     return 4;
 }
 
@@ -122,7 +122,7 @@ static unsigned widths[COLUMNS];
 
 static void measure(cells row, unsigned columns) {
     for (unsigned i = 0; i + 1 < columns; i++) {
-        unsigned n = (unsigned)strnlen(row[i], CELL) + 2;
+        unsigned n = (unsigned)fmt_length(row[i], CELL) + 2;
 
         if (n > widths[i])
             widths[i] = n;

@@ -2,9 +2,9 @@
 /* vios-probe: runs the handshake on channels, and says which link of the chain is broken. */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "applets.h"
+#include "lib/base/file.h"
 #include "lib/base/filter.h"
 #include "lib/base/fmt.h"
 #include "lib/base/log.h"
@@ -105,6 +105,8 @@ static void show(const struct target *t, const struct probe *p, enum probe_resul
         out_json_number("microseconds",
                         r > PROBE_REFUSED || !p->shake.us ? -1 : (long long)p->shake.us);
         out_json_text("capabilities", r == PROBE_ANSWERED && t->path ? p->shake.payload : NULL);
+        out_json_number("connections",
+                        r == PROBE_ANSWERED && t->path ? (long long)p->shake.places : -1);
         out_json_text("reason", r == PROBE_REFUSED && *p->shake.payload ? p->shake.payload : NULL);
         out_json_close('}');
     } else if (r == PROBE_ANSWERED) {
@@ -188,10 +190,9 @@ static void say(const char *reason) { log_msg(LOG_ERROR, "no channel: %s", reaso
 static void probe_port(const struct port *port, bool each) {
     char path[PORTS_PATH];
     struct target t = {port->name, path, NULL, NULL};
-    struct stat st;
 
     fmt_copy(path, sizeof path, ports_path(port));
-    if (stat(path, &st) && *port->node)
+    if (file_mode(path, true) < 0 && *port->node)
         sysfs_ports.path(port->name);
     series(&t, each);
 }
@@ -240,11 +241,11 @@ static void probe_what(const char *what) {
     struct port *port = NULL;
     struct stat st;
 
-    if (!strchr(what, '/') && !ports_scan(NULL))
+    if (!*fmt_find(what, '/') && !ports_scan(NULL))
         port = ports_find(what);
     if (port)
         probe_port(port, false);
-    else if (!stat(what, &st))
+    else if (!file_stat(what, true, &st))
         probe_path(what, &st);
     else
         series(&(struct target){what, what, NULL, NULL}, false);
@@ -266,9 +267,9 @@ static void read_tcp(struct net_address *a, const char *text) {
 
 /* Whether what is probed is where a proxy listens, and not a channel. */
 static bool is_through(struct net_address *a, const char *what) {
-    if (!strncmp(what, "tcp:", 4))
+    if (fmt_begins(what, "tcp:"))
         read_tcp(a, what + 4);
-    else if (strncmp(what, "unix:", 5))
+    else if (!fmt_begins(what, "unix:"))
         return false;
     else if (net_path(a, what + 5))
         opt_bad(&applet, "not a path that a socket can have: ", what + 5);

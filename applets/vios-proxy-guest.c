@@ -28,7 +28,7 @@ enum { seconds = 0 };
 /* clang-format off */
 static const struct opt options[] = {
 #if CONFIG_FEATURE_REJECT
-    {'r', NULL, "close a client at once when all channels are in use", set_reject},
+    {'r', NULL, "close a client at once when no channel has room", set_reject},
 #endif
     SETUP_OPT_ADDR("ADDR...", "listen on this IPv4 or IPv6 address instead of 127.0.0.1 (up to 4 times)")
     SETUP_OPT_UNIX("listen on a unix socket instead of a port")
@@ -44,7 +44,7 @@ static const struct opt options[] = {
 static const struct opt_applet applet = {
     "vios-proxy-guest",
     "[options] [host_directory [service_port [log_level]]]",
-    "Listens on a local port and carries each client over a free virtio-serial\n"
+    "Listens on a local port and carries each client over a virtio-serial\n"
     "channel to vios-proxy-host, which connects it to a service on the host.\n"
     "\n"
     "  host_directory  where the channels are (" CONFIG_HOST_DIRECTORY ")\n"

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/fmt.h"
@@ -93,6 +94,18 @@ enum { BASIC = 0x7ff }; /* of statx() */
 
 static int read_status(const char *path, bool follow, struct status *st) {
     return (int)syscall(SYS_statx, AT_FDCWD, path, follow ? 0 : AT_SYMLINK_NOFOLLOW, BASIC, st);
+}
+
+int file_stat(const char *path, bool follow, struct stat *st) {
+    struct status s;
+
+    if (read_status(path, follow, &s))
+        return -1;
+    st->st_mode = s.mode;
+    st->st_ino = s.inode;
+    st->st_dev = makedev(s.device[0], s.device[1]);
+    st->st_rdev = makedev(s.special[0], s.special[1]);
+    return 0;
 }
 
 int file_look(int directory, const char *name, unsigned long long *inode) {

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/stat.h>
 
 /* The file's contents, cut at cap - 1 bytes, without a newline at the end, NUL-ended: the length,
  * or -1 with errno. */
@@ -34,8 +35,11 @@ int file_look(int directory, const char *name, unsigned long long *inode);
  * Closes it. */
 bool file_more_than(int fd, unsigned n);
 
-/* The file's mode as in struct stat, or -1 with errno; follow: of what a symbolic link names. Needs
- * Linux 4.11. */
+/* As stat(), or if not follow lstat(), of Linux 4.11; but only st_mode, st_ino, st_dev and
+ * st_rdev. */
+int file_stat(const char *path, bool follow, struct stat *st);
+
+/* The file's mode, or -1 with errno; follow: of what a symbolic link names. */
 int file_mode(const char *path, bool follow);
 
 /* The number of its inode, or 0 with errno. */

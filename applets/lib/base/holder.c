@@ -2,7 +2,6 @@
 #include "base/holder.h"
 
 #include <errno.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -21,7 +20,7 @@ static bool look_at_fd(const char *fd, void *arg) {
     struct stat st;
 
     fmt_print(path, sizeof path, "/proc/%d/fd/%s", s->pid, fd);
-    if (!stat(path, &st) && (S_ISCHR(st.st_mode) || S_ISSOCK(st.st_mode)))
+    if (!file_stat(path, true, &st) && (S_ISCHR(st.st_mode) || S_ISSOCK(st.st_mode)))
         s->fn(&st, s->pid, s->arg);
     return true;
 }
@@ -81,7 +80,7 @@ const char *holder_name(int pid) {
     enum { KERNEL_CUTS = 15 };
     static char name[KERNEL_CUTS + 1], program[128];
     char path[32];
-    const char *slash;
+    const char *base;
 
     fmt_print(path, sizeof path, "/proc/%d/comm", pid);
     if (file_read(path, name, sizeof name) <= 0)
@@ -89,9 +88,8 @@ const char *holder_name(int pid) {
     fmt_print(path, sizeof path, "/proc/%d/cmdline", pid);
     if (!name[KERNEL_CUTS - 1] || file_read(path, program, sizeof program) <= 0)
         return name;
-    slash = memrchr(program, '/', strnlen(program, sizeof program));
-    slash = slash ? slash + 1 : program;
-    return strncmp(slash, name, KERNEL_CUTS) ? name : slash;
+    base = fmt_base(program);
+    return fmt_begins(base, name) ? base : name;
 }
 
 const char *holder_text(int pid) {
@@ -108,5 +106,5 @@ const char *holder_at(const char *path) {
 
     if (!CONFIG_VIOS_LIST && !CONFIG_VIOS_PROBE) /* to look for it would cost 1 KiB more */
         return "held by another process";
-    return holder_text(stat(path, &st) ? 0 : holder_of(st.st_rdev));
+    return holder_text(file_stat(path, true, &st) ? 0 : holder_of(st.st_rdev));
 }

@@ -190,12 +190,18 @@ static unsigned ready_for(int fd) {
            (has_bit(fd, &write_ready) ? LOOP_WRITE : 0u);
 }
 
-static void call(int fd) {
+unsigned loop_take(int fd) {
     unsigned ready = ready_for(fd);
 
     set_bit(fd, false, &read_ready);
     set_bit(fd, false, &write_ready);
     look_at_all |= has_bit(fd, &quiet);
+    return ready;
+}
+
+static void call(int fd) {
+    unsigned ready = loop_take(fd);
+
     owners[fd].fn(owners[fd].arg, ready);
 }
 

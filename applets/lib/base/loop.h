@@ -72,6 +72,9 @@ bool loop_asked(void);
 /* Whether fd is ready for reading or writing now: a set of LOOP_READ, LOOP_WRITE. fd must fit. */
 unsigned loop_peek(int fd);
 
+/* What this round has found of fd, and not yet told: the caller sees to it. fd must fit. */
+unsigned loop_take(int fd);
+
 /* Milliseconds of a clock that never goes back; a tick (1 to 10 ms) coarse, and the same until the
  * next loop_wait(). */
 long long loop_now(void);

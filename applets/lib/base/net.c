@@ -169,7 +169,7 @@ static void no_delay(int fd) {
 
 int net_listen(const struct net_address *a) {
     bool is_unix = CONFIG_FEATURE_UNIX && a->sa.any.sa_family == AF_UNIX;
-    int on = 1, fd = sys_socket(a->sa.any.sa_family, SOCK_STREAM, 0);
+    int on = 1, unsent = 65536, fd = sys_socket(a->sa.any.sa_family, SOCK_STREAM, 0);
     const char *call;
     mode_t mask;
 
@@ -183,6 +183,9 @@ int net_listen(const struct net_address *a) {
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on,
                    sizeof on); /* fails on an IPv4 socket, which needs none */
     no_delay(fd);
+    /* Clients inherit it. More than that in the kernel, for each that does not read, would fill
+     * what a small guest has for all of TCP. */
+    setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
     if (is_unix)
         replace_stale(a);
     mask = umask(0177);
@@ -304,14 +307,17 @@ void net_forget_on_close(int fd) {
 }
 
 bool net_unsent(int fd) {
-    unsigned char state = 0; /* the first byte of struct tcp_info */
-    socklen_t n = sizeof state;
     int bytes = 0;
 
-    if (ioctl(fd, TIOCOUTQ, &bytes) || !bytes)
-        return false;
     /* After a reset the kernel still counts what nobody will take any more. */
-    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &state, &n) || state != TCP_CLOSE;
+    return !ioctl(fd, TIOCOUTQ, &bytes) && bytes && !net_is_reset(fd);
+}
+
+bool net_is_reset(int fd) {
+    unsigned char state = 0; /* the first byte of struct tcp_info */
+    socklen_t n = sizeof state;
+
+    return !getsockopt(fd, IPPROTO_TCP, TCP_INFO, &state, &n) && state == TCP_CLOSE;
 }
 
 int net_raise_lo(void) {

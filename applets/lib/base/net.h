@@ -71,6 +71,9 @@ void net_forget_on_close(int fd);
 /* Whether fd's peer has not yet taken all that was written. */
 bool net_unsent(int fd);
 
+/* Whether the TCP connection has been reset. (False of a unix socket.) */
+bool net_is_reset(int fd);
+
 /* Brings the interface lo up if it is down: 0 it was up, 1 brought up, -1 with errno. */
 int net_raise_lo(void);
 

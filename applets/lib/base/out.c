@@ -72,7 +72,7 @@ static void quote(const char *text) {
 }
 
 static void begin(const char *key) {
-    if (last && !strchr("{[\n", last))
+    if (last && !*fmt_find("{[\n", last))
         put(',');
     if (key)
         out_print("\"%s\":", key);

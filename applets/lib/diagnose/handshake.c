@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fmt.h"
 #include "base/loop.h"
 #include "wire/token.h"
 
@@ -50,7 +51,7 @@ static void note(struct handshake *h, const unsigned char *b, size_t n) {
         memmove(h->last, h->last + 1, sizeof h->last - 1);
         h->last[3] = *b;
         if (h->last[0] == 'V' && h->last[1] == 'S' && h->last[2] >= '0' && h->last[2] <= '9' &&
-            h->last[2] != '1' && memchr("ABCDH", *b, 5))
+            h->last[2] != '1' && *b && *fmt_find("ABCDH", (char)*b))
             h->other = h->last[2];
     }
 }
@@ -159,9 +160,8 @@ static enum probe_result align(struct handshake *h) {
     return PROBE_ANSWERED;
 }
 
-/* RESET, with tokens that tell its echo from an answer, and SYN. vios-protocol(7), guest rule 2. */
+/* RESET, with tokens that are not ours, and SYN. vios-protocol(7), guest rule 2. */
 static enum probe_result send_syn(struct handshake *h) {
-    static const struct frame_tokens none = {{'P', 'R', 'O', 'B'}, {'P', 'R', 'O', 'B'}};
     static unsigned char b[2 * FRAME_HEADER + 16];
     unsigned char token[FRAME_TOKEN];
     size_t n;
@@ -170,8 +170,8 @@ static enum probe_result send_syn(struct handshake *h) {
     token_begin();
     token_new(token);
     session_open(&h->session, token, true);
-    n = encode(b, FRAME_RESET, &none, "");
-    n += encode(b + n, FRAME_SYN, &h->session.tokens, "E");
+    n = encode(b, FRAME_RESET, &session_greeting, "");
+    n += encode(b + n, FRAME_SYN, &h->session.tokens, CONFIG_FEATURE_MANY ? "EM" : "E");
     h->hunting = true;
     h->started = loop_micros();
     return send_all(h, b, n);
@@ -195,15 +195,26 @@ static enum probe_result await_answer(struct handshake *h) {
     return PROBE_ANSWERED;
 }
 
+/* What the SYNACK says: letters, and after a blank the number of connections. */
+static void read_letters(struct handshake *h) {
+    h->many = session_offers_many(h->payload, h->kept, &h->places);
+    if (!h->many)
+        h->places = 1;
+    h->payload[fmt_find(h->payload, ' ') - h->payload] = '\0';
+}
+
 /* Leaves the host in LISTEN. */
 static enum probe_result finish(struct handshake *h) {
-    static unsigned char b[2 * FRAME_HEADER + sizeof why];
+    static unsigned char b[3 * FRAME_HEADER + sizeof why];
     size_t n;
 
+    read_letters(h);
     h->step = "ending the connection (it does not read)";
     h->session.tokens = h->answer.tokens;
     n = encode(b, FRAME_ACK, &h->session.tokens, "");
     n += encode(b + n, FRAME_RESET, &h->session.tokens, why);
+    if (h->many) /* it is shared now, for nobody */
+        n += encode(b + n, FRAME_RESET, &session_greeting, "");
     return send_all(h, b, n);
 }
 

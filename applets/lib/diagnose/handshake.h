@@ -32,25 +32,23 @@ enum { HANDSHAKE_SEEN = 16, HANDSHAKE_PAYLOAD = 255 };
  * Of one handshake: deadline: in microseconds of loop_micros(). step: what is being done. hunting:
  * the SYN is on its way, so what comes may be its answer. answer, left: the answer's header, and
  * the bytes of its payload that are still to come; begun: its header has come; done: all of it has.
- * payload, kept: its printable text. us: microseconds from the SYN to its answer. retreating:
- * nothing but the deadline stops the last frames.
+ * payload, kept: its printable text; of a SYNACK the letters. many, places: whether the host
+ * accepted `M`, and the connections that it takes at once. us: microseconds from the SYN to its
+ * answer. retreating: nothing but the deadline stops the last frames.
  *
- * For messages: seen, came: the first bytes since the SYN, and the number of all that came. echo:
- * our own SYN has come back. other: the version digit of a header that is not of version 1; last:
- * the bytes in which it is looked for. */
+ * For messages: seen, came: the first bytes since the SYN, and the number of all that came.
+ * echo: our own SYN has come back. other: the version digit of a header that is not of version
+ * 1; last: the bytes in which it is looked for. */
 struct handshake {
-    struct endpoint end;
-
-    bool hunting, begun, done, retreating, echo;
+    struct session session;
+    bool hunting, begun, done, retreating, echo, many;
     long long deadline, started;
     const char *step;
-    struct session session;
+    unsigned left, kept, places, us, came;
+    struct endpoint end;
     struct frame_decoder decoder;
     struct frame answer;
-    unsigned left, kept, us;
     char payload[HANDSHAKE_PAYLOAD + 1];
-
-    unsigned came;
     unsigned char seen[HANDSHAKE_SEEN], last[4], other;
 };
 

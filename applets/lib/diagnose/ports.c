@@ -89,7 +89,7 @@ static bool add_sysfs(const char *node, void *unused) {
         return true;
     fmt_copy(p->node, sizeof p->node, node);
     set_agent(p, p->name);
-    if (!stat(ports_path(p), &st) && S_ISCHR(st.st_mode))
+    if (!file_stat(ports_path(p), true, &st) && S_ISCHR(st.st_mode))
         p->device = st.st_rdev;
     add(p);
     return true;
@@ -117,7 +117,7 @@ static bool add_file(const char *base, void *parent) {
         return true;
     fmt_print(p->name, sizeof p->name, "%s%s%s", above, *above ? "/" : "", base);
     ports_path(p);
-    if (lstat(path, &st) || (S_ISLNK(st.st_mode) && stat(path, &st))) {
+    if (file_stat(path, false, &st) || (S_ISLNK(st.st_mode) && file_stat(path, true, &st))) {
         unseen(path);
         return true;
     }
@@ -182,11 +182,11 @@ struct port *ports_find(const char *what) {
 /* The number in the last line of text that begins with key, or -1. The first line is the port's
  * name, whatever that holds. */
 static int64_t value_of(const char *text, const char *key) {
-    size_t n = strnlen(key, 32);
+    size_t n = strlen(key);
     int64_t v = -1;
 
-    while ((text = strchr(text, '\n')) != NULL)
-        if (!strncmp(++text, key, n))
+    while (*(text = fmt_find(text, '\n')))
+        if (fmt_begins(++text, key))
             for (v = 0, text += n; *text >= '0' && *text <= '9'; text++)
                 v = v * 10 + (*text - '0');
     return v;
@@ -263,7 +263,7 @@ static bool match_link(const char *base, void *unused) {
 
     (void)unused;
     fmt_print(path, sizeof path, CONFIG_HOST_DIRECTORY "/%s", base);
-    for (unsigned i = 0; !stat(path, &st) && i < count; i++)
+    for (unsigned i = 0; !file_stat(path, true, &st) && i < count; i++)
         if (st.st_rdev == table[i].device)
             table[i].unlinked = false;
     return true;

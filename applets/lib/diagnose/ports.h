@@ -20,13 +20,13 @@ enum { PORTS_NAME = 256, PORTS_NODE = 32, PORTS_PATH = 1024 };
  * to the port. pid: the process that holds the port (of a socket: that listens), or 0. sent,
  * received: bytes, from the guest's view. waiting: clients that are not yet accepted. */
 struct port {
-    char name[PORTS_NAME], node[PORTS_NODE], agent[AGENT_OWNER];
     bool is_socket, unlinked;
+    int host, held, pid, waiting;
     dev_t device, fs;
     ino_t inode;
     unsigned long listener;
-    int host, held, pid, waiting;
     int64_t sent, received;
+    char name[PORTS_NAME], node[PORTS_NODE], agent[AGENT_OWNER];
 };
 
 /* Takes stock of a directory and its subdirectories (one level), or (NULL) of the named ports in

@@ -131,7 +131,7 @@ enum probe_result probe_open(struct probe *p, const char *path) {
     bool pending;
 
     h->end.aligned = false;
-    if (stat(path, &st))
+    if (file_stat(path, true, &st))
         return open_failed(p, path, 0);
     h->end.port = !S_ISSOCK(st.st_mode);
     p->fs = st.st_dev;
@@ -172,7 +172,7 @@ const char *probe_seconds(long ms) {
 }
 
 void probe_show(struct probe *p, const unsigned char *b, unsigned n) {
-    size_t at = strnlen(p->text, PROBE_TEXT);
+    size_t at = fmt_length(p->text, PROBE_TEXT);
 
     for (unsigned i = 0; i < n; i++)
         at += fmt_print(p->text + at, PROBE_TEXT - at, " %02x", b[i]);
@@ -214,8 +214,8 @@ static void explain(struct probe *p, enum probe_result r, long ms) {
     p->next = next[r];
     switch (r) {
     case PROBE_ANSWERED:
-        fmt_print(to, PROBE_TEXT, "answered in %u.%03u ms, capabilities: %s", h->us / 1000,
-                  h->us % 1000, answer_text(h));
+        fmt_print(to, PROBE_TEXT, "answered in %u.%03u ms, capabilities: %s, connections: %u",
+                  h->us / 1000, h->us % 1000, answer_text(h), h->places);
         break;
     case PROBE_REFUSED:
         fmt_print(to, PROBE_TEXT, "the host proxy answers, and refuses: %s", answer_text(h));

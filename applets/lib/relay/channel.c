@@ -54,17 +54,17 @@ struct output *channel_output(struct channel *ch) {
 }
 
 void channel_tidy(struct channel *ch) {
-    if (ch->out && !ch->end.owed_bytes) {
+    if (ch->out && !channel_owes(ch)) {
         pool_give(&output_pool, ch->out);
         ch->out = NULL;
     }
     if (ch->in && ch->in->head == ch->in->tail && ch->in->raw == ch->in->filled)
         ch->in->head = ch->in->tail = ch->in->raw = ch->in->filled = 0;
-    if (ch->in && !ch->in->filled && !ch->in->left) {
+    if (ch->in && !ch->in->filled && !ch->in->left && !ch->held) {
         pool_give(&input_pool, ch->in);
         ch->in = NULL;
     }
-    if (!ch->place || ch->in || ch->conns)
+    if (!ch->place || ch->in || ch->out || ch->conns)
         return;
     vacate(ch);
     if (ch->gone)
@@ -114,11 +114,11 @@ void channel_limit_busy(unsigned limit) { busy_limit = limit; }
 
 bool channel_is_excess(const struct channel *ch) { return busy_count > busy_limit && !ch->conns; }
 
-unsigned channel_busy_beside(const struct channel *ch) {
+unsigned channel_unread_beside(const struct channel *ch) {
     unsigned found = 0;
 
     for (unsigned i = 0; i < busy_count; i++)
-        found += busy[i] != ch && busy[i]->guest == ch->guest;
+        found += busy[i] != ch && busy[i]->guest == ch->guest && !busy[i]->conns;
     return found;
 }
 
@@ -199,7 +199,9 @@ void channel_close(struct channel *ch) {
 }
 
 void channel_detached(struct channel *ch) {
-    ch->end.attached = false;
+    ch->end.attached = ch->shared = ch->init_due = ch->held = false;
+    ch->rest_bytes = 0;
+    ch->refusal[0] = '\0';
     ch->end.owed_bytes = 0;
     ch->decoder = (struct frame_decoder){0};
 }

@@ -25,6 +25,8 @@ enum {
     CHANNEL_NAME = 108,   /* bytes of a name with its NUL: "guest/channel" or the port's name */
     CHANNEL_SYN = 4096,   /* bytes of junk that a SYN counts for until its ACK has come */
     CHANNEL_FAILURE = 64, /* bytes of the last failure's text */
+    CHANNEL_REFUSAL = 64, /* bytes of the reason why a SYN on a shared channel is refused */
+    CHANNEL_STALE = 1000, /* ms until a stale pair of tokens is answered once more */
     CHANNEL_TEXT = 255,   /* the most payload of a control frame that is kept */
     /* Bytes read from a channel at once, and of a frame from a host, at most: the loopback takes
      * the payload as one segment (of at most 65483 bytes), so that the receiver is woken once for
@@ -34,7 +36,8 @@ enum {
 
 /* The most channels that may be busy at once: that have a connection or an input. */
 #define CHANNEL_BUSY_GUEST (CONFIG_VIOS_PROXY_GUEST ? CONFIG_GUEST_CHANNELS : 1)
-#define CHANNEL_BUSY_HOST (CONFIG_VIOS_PROXY_HOST ? CONFIG_HOST_CONNECTIONS : 1)
+#define CHANNEL_BUSY_HOST \
+    (CONFIG_VIOS_PROXY_HOST ? (CONFIG_HOST_CONNECTIONS < 240 ? CONFIG_HOST_CONNECTIONS : 240) : 1)
 #define CHANNEL_BUSY \
     (CHANNEL_BUSY_GUEST > CHANNEL_BUSY_HOST ? CHANNEL_BUSY_GUEST : CHANNEL_BUSY_HOST)
 
@@ -59,24 +62,48 @@ struct output {
     _Alignas(void *) unsigned char bytes[CONFIG_BUFFER_SIZE];
 };
 
-/* Times are milliseconds of loop_now(). A channel is busy while it has a connection or an input. */
+/* Times are milliseconds of loop_now(). A channel is busy while it has a connection or an input.
+ * What is used most comes first: an x86 instruction is 3 bytes shorter where the offset is below
+ * 128. */
 struct channel {
-    char name[CHANNEL_NAME]; /* "guest/channel", or the port's name; empty: the slot is free */
-    struct endpoint end;
-    struct guest *guest; /* (host) whose it is; NULL: in a guest, where names can be trusted */
-    bool gone;           /* its name has vanished: it is given up as soon as it carries nothing */
-
     /* What is under way. */
-    struct conn *conns;           /* the connections that it carries, 0 or 1 */
-    struct input *in;             /* what has come; NULL: nothing */
-    struct output *out;           /* what goes out; NULL: nothing */
+    struct conn *conns;    /* the connections that it carries; the one of version 1 first */
+    struct input *in;      /* what has come; NULL: nothing */
+    struct output *out;    /* what goes out; NULL: nothing */
+    struct guest *guest;   /* (host) whose it is; NULL: in a guest, where names can be trusted */
+    unsigned carried;      /* how many these are, but for those of a sharing that has ended */
+    unsigned place;        /* one more than its index among the busy ones; 0: it is idle */
+    long long deadline;    /* when it is looked at, if nothing happens; 0: never */
+    long long retry;       /* when to open it, or to read it again; 0: no need to */
+    struct conn *target;   /* (shared) whose payload comes; NULL: nobody's */
+    struct conn *gathered; /* (shared) whose payload waits in the input, or came last */
+    struct conn *late;     /* (host, shared) whose bytes wait for the next turn; NULL: nobody's */
+    struct conn *wide;     /* (shared) which may have more than a window; NULL: none has */
+    unsigned streak;       /* (shared) bytes that have come for `gathered`, and nobody else since */
+    struct conn *resting;  /* (shared) whose bytes rest_bytes are */
+    unsigned rest, rest_bytes; /* (shared) of the output: payload whose header is yet to be sent */
+    unsigned places;           /* connections that it takes at most, as the SYNACK says */
+    unsigned since_init;       /* (responder, LISTEN) bytes looked at since the last RESET INIT */
+    bool gone;     /* its name has vanished: it is given up as soon as it carries nothing */
+    bool shared;   /* many connections may be on it */
+    bool asks;     /* (shared) its turn is over, though it would take more: select() is to tell */
+    bool held;     /* (shared) the SYN in the input waits for its turn */
+    bool init_due; /* RESET INIT is to be sent, before all else */
+    bool silent;   /* (initiator) the last SYN was not answered */
+    bool spent;    /* (host) a connect was made in this turn, or many writes */
+    unsigned char looks; /* (responder) at stale headers, in this turn */
+    struct endpoint end;
     struct frame_decoder decoder; /* where in a frame the input is */
-    unsigned place;               /* one more than its index among the busy ones; 0: it is idle */
-    long long deadline;           /* when it is looked at, if nothing happens; 0: never */
+
+    /* Sharing: vios-protocol(7), MANY CONNECTIONS ON A CHANNEL. */
+    unsigned writes;               /* to TCP sides in this turn */
+    long long frame_end;           /* when the rest of a frame must have come; 0: none is awaited */
+    bool adjacent;                 /* (responder) the SYN in the input came right behind one */
+    struct frame_tokens refused;   /* (responder) of a SYN, whose RESET is due */
+    char refusal[CHANNEL_REFUSAL]; /* and why; empty: none is due */
 
     /* Opening. */
-    long long retry;          /* when to try again; 0: no need to */
-    unsigned backoff;         /* the wait before that, in ms */
+    unsigned backoff;         /* the wait before retry, in ms */
     unsigned failures;        /* in a row */
     int reason;               /* the errno of the last one */
     bool complained;          /* it was logged */
@@ -91,17 +118,16 @@ struct channel {
 
     /* Of the initiator. */
     unsigned used; /* the turn of its last connection: the least recently used one is next */
-    bool silent;   /* the last SYN was not answered */
 
     /* Of the responder. */
-    struct frame_tokens stale; /* that were last answered by a RESET in LISTEN */
-    unsigned char looks;       /* at stale headers, in this turn */
-    bool spent;                /* a connect was made in this turn */
-    bool charged;              /* and counts as junk, until the guest's ACK has come */
+    struct frame_tokens stale; /* that were last answered by a RESET for no connection */
+    long long stale_at;        /* when that was */
+    bool charged;              /* the SYN counts as junk, until the guest's ACK has come */
     bool paused;               /* too much junk: it is not read until retry */
     unsigned stale_bytes;      /* of junk that count for nothing: they may be for the host before */
 
     /* For the table and the log. */
+    char name[CHANNEL_NAME]; /* "guest/channel", or the port's name; empty: the slot is free */
     unsigned connections, resets;
     unsigned long long received, sent; /* payload bytes, from and to it */
     char failure[CHANNEL_FAILURE];     /* the last one */
@@ -117,6 +143,16 @@ struct channel {
 /* The channel's input or output, a new one if it has none. */
 struct input *channel_input(struct channel *ch);
 struct output *channel_output(struct channel *ch);
+
+/* Whether it is shared. */
+static inline bool channel_is_shared(const struct channel *ch) {
+    return CONFIG_FEATURE_MANY && ch->shared;
+}
+
+/* Bytes of its output are still to be written. */
+static inline bool channel_owes(const struct channel *ch) {
+    return ch->end.owed_bytes || (CONFIG_FEATURE_MANY && ch->rest_bytes);
+}
 
 /* It is busy from now on. Gives back what is empty: without an input and a connection the channel
  * is idle. */
@@ -146,8 +182,8 @@ unsigned channel_busy(void);
 void channel_limit_busy(unsigned limit);
 bool channel_is_excess(const struct channel *ch);
 
-/* (host) Other busy channels of its guest. */
-unsigned channel_busy_beside(const struct channel *ch);
+/* (host) Other channels of its guest that have no connection, but keep what has come. */
+unsigned channel_unread_beside(const struct channel *ch);
 
 /* If nothing is under way: gives the memory back. */
 void channel_trim(void);

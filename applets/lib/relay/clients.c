@@ -15,17 +15,15 @@
 #include "relay/channels.h"
 #include "relay/dirwatch.h"
 #include "relay/initiator.h"
+#include "relay/listeners.h"
 #include "relay/opener.h"
 #include "relay/root.h"
 #include "relay/sysfs.h"
 
 enum { PAUSE = 1000 }; /* ms without accept() when descriptors or memory are short */
 
-static int listeners[SETUP_ADDRESSES];
-static unsigned listener_count;
 static bool reject_when_busy;
 static const struct names *names;
-static bool listening, called; /* select() watches the listeners; it has told of a client */
 static long long paused_until;
 static long patience; /* -w, in milliseconds */
 static struct log_limit no_host, all_busy, accept_failed;
@@ -33,14 +31,18 @@ static struct log_limit no_host, all_busy, accept_failed;
 /* ---- choosing ---- */
 
 static enum clients_choice kind_of(const struct channel *ch) {
-    const struct conn *c = ch->conns;
+    const struct conn *c = conn_current(ch);
 
     if (!*ch->name || ch->end.fd < 0 || !ch->end.attached)
         return CLIENTS_NO_HOST;
-    if (ch->gone)
+    if (ch->gone || !conn_is_room())
         return CLIENTS_BUSY;
+    if (channel_is_shared(ch))
+        return ch->carried < ch->places ? CLIENTS_SHARED : CLIENTS_BUSY;
     if (!c)
         return ch->silent ? CLIENTS_SILENT : CLIENTS_FREE;
+    if (CONFIG_FEATURE_MANY && session_is_asking(&c->session))
+        return CLIENTS_ASKING;
     return session_lingers(&c->session) && !conn_is_stuck(c) ? CLIENTS_LINGERS : CLIENTS_BUSY;
 }
 
@@ -52,7 +54,9 @@ enum clients_choice clients_choose(struct channel **chosen) {
     for (unsigned i = 0; i < channels_count(); i++) {
         struct channel *ch = channels_at(i);
         enum clients_choice kind = kind_of(ch);
-        unsigned a = kind == CLIENTS_LINGERS ? (unsigned)ch->conns->deadline : ch->used;
+        unsigned a = kind == CLIENTS_LINGERS  ? (unsigned)ch->conns->deadline
+                     : kind == CLIENTS_SHARED ? ch->carried
+                                              : ch->used;
 
         if (kind > best || (kind == best && (int)(a - age) >= 0))
             continue;
@@ -76,32 +80,6 @@ static enum clients_choice find_channel(struct channel **ch) {
 /* ---- clients ---- */
 
 static bool rejects(void) { return CONFIG_FEATURE_REJECT && reject_when_busy; }
-
-static void on_listener(void *arg, unsigned ready) {
-    (void)arg;
-    (void)ready;
-    called = true;
-    proxy_want_review();
-}
-
-static void watch_listeners(bool on) {
-    listening = on;
-    for (unsigned i = 0; i < listener_count; i++)
-        loop_watch(listeners[i], on ? LOOP_READ : 0, on_listener, NULL);
-}
-
-/* From each listener in turn, so that none is kept waiting by another. */
-static int accept_any(char client[CONN_CLIENT]) {
-    static unsigned turn;
-    unsigned left = listener_count;
-    int fd;
-
-    do {
-        turn = turn ? turn - 1 : listener_count - 1;
-        fd = net_accept(listeners[turn], client, CONN_CLIENT);
-    } while (fd < 0 && errno == EAGAIN && --left);
-    return fd;
-}
 
 /* Why no channel can be used. */
 static const char *why_none(void) {
@@ -162,7 +140,7 @@ static void serve_waiting(void) {
         struct channel *ch;
         enum clients_choice choice = find_channel(&ch);
 
-        if (choice > CLIENTS_SILENT && choice < CLIENTS_NO_HOST && !rejects())
+        if (choice == CLIENTS_ASKING || (choice == CLIENTS_BUSY && !rejects()))
             return;
         if (CONFIG_FEATURE_WAIT && choice > CLIENTS_SILENT && waiting->until > loop_now()) {
             closes_at = waiting->until;
@@ -177,7 +155,7 @@ static void serve_waiting(void) {
 /* Takes one client. False: there is none, or it cannot be taken now. */
 static bool accept_one(void) {
     struct waiting *w = &waiting[count];
-    int fd = loop_admit(accept_any(w->client));
+    int fd = loop_admit(listeners_accept(w->client));
 
     if (fd < 0 && errno != EMFILE && errno != ENFILE && errno != ENOMEM && errno != ENOBUFS)
         return errno == ECONNABORTED || errno == EINTR;
@@ -195,37 +173,52 @@ static bool accept_one(void) {
     return true;
 }
 
-/* A client on a silent channel goes to another one that is free, if that has not been silent too.
- * vios-protocol(7), guest rule 6. */
-static void move(struct conn *c) {
-    struct channel *other;
+/* A client whose SYN has no answer begins anew on another channel. */
+static void begin_anew(struct conn *c, struct channel *other) {
     char client[CONN_CLIENT];
     long long since = c->since;
 
-    if (clients_choose(&other) != CLIENTS_FREE)
-        return;
-    log_msg(LOG_WARN, "%s: no answer: client %s goes to %s", c->channel->name, c->client,
-            other->name);
     fmt_copy(client, sizeof client, c->client);
     initiator_open(other, initiator_take(c), client, since);
 }
 
+/* A client on a silent channel goes to another one that is free, if that has not been silent too.
+ * vios-protocol(7), guest rule 6. */
+static void move(struct conn *c) {
+    struct channel *other;
+
+    if (clients_choose(&other) > CLIENTS_FREE)
+        return;
+    log_msg(LOG_WARN, "%s: no answer: client %s goes to %s", c->channel->name, c->client,
+            other->name);
+    begin_anew(c, other);
+}
+
 static void move_waiting(void) {
     for (unsigned i = channel_busy(); i-- > 0;) {
-        struct conn *c = channel_busy_at(i)->conns;
+        struct conn *c = conn_current(channel_busy_at(i));
 
         if (c && initiator_is_late(c))
             move(c);
     }
 }
 
-/* One client for each time that select() tells of one, all that wait when it was not asked to tell.
- */
-static bool client_waits(void) {
-    bool waits = called || !listening;
+/* A client whose SYN became void when its channel was shared no more. */
+static struct conn *find_void(void) {
+    for (unsigned i = channel_busy(); i-- > 0;)
+        for (struct conn *c = channel_busy_at(i)->conns; c; c = c->next)
+            if (conn_is_apart(c) && conn_is_void(c))
+                return c;
+    return NULL;
+}
 
-    called = false;
-    return waits;
+/* These come before those that wait. */
+static void resume_void(void) {
+    struct channel *ch;
+    struct conn *c;
+
+    while ((c = find_void()) != NULL && clients_choose(&ch) <= CLIENTS_SILENT)
+        begin_anew(c, ch);
 }
 
 /* Whether one more client could be dealt with now: others wait in the backlog. */
@@ -234,24 +227,33 @@ static bool may_take(void) {
 
     if (paused_until || count == WAITING)
         return false;
-    return clients_choose(&ch) != CLIENTS_BUSY || rejects();
+    switch (clients_choose(&ch)) {
+    case CLIENTS_ASKING:
+        return false;
+    case CLIENTS_BUSY:
+        return rejects();
+    default:
+        return true;
+    }
 }
 
 /* Serves whom it can, then listens for more only if they could be dealt with. */
 static void review(void) {
     bool listens = false;
 
-    if (!listener_count)
+    if (!listeners_are_open())
         return;
     if (!loop_stopped())
         move_waiting();
+    if (CONFIG_FEATURE_MANY && !loop_stopped())
+        resume_void();
     while (!loop_stopped()) {
         serve_waiting();
         listens = may_take();
-        if (!listens || !client_waits() || !accept_one())
+        if (!listens || !listeners_call() || !accept_one())
             break;
     }
-    watch_listeners(listens && !loop_stopped());
+    listeners_watch(listens && !loop_stopped());
 }
 
 static long timer(void) {
@@ -269,34 +271,6 @@ static long timer(void) {
 }
 
 /* ---- the applet ---- */
-
-/* vios-protocol(7), port fact 12. */
-static void raise_lo(const struct net_address *a) {
-    int result;
-
-    if (!CONFIG_FEATURE_LO || a->sa.any.sa_family == AF_UNIX || !net_is_local(a))
-        return;
-    result = net_raise_lo();
-    if (result > 0)
-        log_msg(LOG_NOTICE, "interface lo was down: brought it up");
-    else if (result < 0)
-        log_msg(LOG_WARN, "interface lo cannot be brought up, clients may not reach %s: %m",
-                a->text);
-}
-
-static void listen_at(const struct net_address *a) {
-    int fd;
-
-    raise_lo(a); /* before: ::1 is there only while lo is up */
-    fd = net_listen(a);
-    if (!loop_fits(fd))
-        log_fatal("Proxy service: descriptor %d is too high for select()", fd);
-    if (CONFIG_FEATURE_ADDR && !net_is_local(a))
-        log_msg(LOG_WARN,
-                "listening on %s, which is not a loopback address: others can use this service",
-                a->text);
-    listeners[listener_count++] = fd;
-}
 
 int clients_run(const struct setup *setup, bool reject, long wait) {
     static struct proxy proxy = {
@@ -317,8 +291,7 @@ int clients_run(const struct setup *setup, bool reject, long wait) {
     proxy.names = names;
     if (!in_sysfs)
         root_set(setup->directory);
-    for (listener_count = 0; listener_count < setup->services;)
-        listen_at(&service[listener_count]);
+    listeners_open(setup);
     inode = service->sa.any.sa_family == AF_UNIX ? file_inode(service->text, false) : 0;
     relay_init(&initiator);
     proxy_start(&proxy);

@@ -8,15 +8,18 @@
 
 /* What the choice can lead to, the best first. */
 enum clients_choice {
+    CLIENTS_SHARED,  /* it is shared, and has a place */
     CLIENTS_FREE,    /* this channel is free, and a host is attached */
     CLIENTS_SILENT,  /* the same, but its host has not answered last time */
     CLIENTS_LINGERS, /* it carries a connection that lingers */
+    CLIENTS_ASKING,  /* it may be shared in a moment: vios-protocol(7), sharing rule 10 */
     CLIENTS_BUSY,    /* all that have a host are in use */
     CLIENTS_NO_HOST,
 };
 
-/* The channel for the next client: the least recently used one that is free; of those that linger,
- * the one that has been quiet longest. */
+/* The channel for the next client: of those that are shared the one with the fewest connections;
+ * the least recently used one that is free; of those that linger, the one that has been quiet
+ * longest. */
 enum clients_choice clients_choose(struct channel **chosen);
 
 /* Listens, uses the channels of setup->directory (or of sysfs, if that is the default and missing)

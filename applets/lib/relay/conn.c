@@ -14,28 +14,58 @@
 #include "base/memory.h"
 #include "base/net.h"
 #include "base/pool.h"
-
-/* Milliseconds that an abort waits for a TCP peer to take what was sent before; and between two
- * looks at that. */
-enum { DRAIN_MAX = 5000, DRAIN_AGAIN = 20 };
+#include "relay/guests.h"
 
 /* Milliseconds that a host which has greeted gets to answer the SYN before that. */
 enum { GREETED = CONFIG_MOVE_TIMEOUT / 4 };
 
-static MEMORY_BULK _Alignas(MEMORY_PAGE) struct conn conns[CHANNEL_BUSY];
+static MEMORY_BULK _Alignas(MEMORY_PAGE) struct conn conns[CONN_MAX];
 static struct pool pool = POOL(conns);
+static unsigned char *windows; /* WINDOW_BYTES for each connection */
+static unsigned most;          /* of connections at once */
 
-struct conn *conn_new(struct channel *ch, enum session_role role) {
+/* Where address space is counted (vm.overcommit_memory 2), there may be room for fewer. */
+void conn_init(unsigned limit) {
+    most = limit;
+    while (CONFIG_FEATURE_MANY && !windows && most) {
+        windows = memory_reserve((size_t)most * WINDOW_BYTES);
+        most = windows ? most : most / 2;
+    }
+    if (!most)
+        log_fatal("no memory for a connection: %m");
+}
+
+bool conn_is_room(void) { return pool.in_use < most; }
+
+struct conn *conn_find(const struct channel *ch, const unsigned char guest_token[FRAME_TOKEN]) {
+    struct conn *c = ch->conns;
+
+    while (c && (conn_is_apart(c) || memcmp(c->session.tokens.guest, guest_token, FRAME_TOKEN)))
+        c = c->next;
+    return c;
+}
+
+struct conn *conn_new(struct channel *ch, enum session_role side) {
     struct conn *c = pool_take(&pool);
 
     memset(c, 0, offsetof(struct conn, why));
     c->channel = ch;
     c->fd = -1;
-    c->session.role = (unsigned char)role;
+    c->session.role = (unsigned char)side;
+    if (CONFIG_FEATURE_MANY)
+        c->window.bytes = windows + (size_t)(c - conns) * WINDOW_BYTES;
     c->next = ch->conns;
     ch->conns = c;
+    ch->carried++;
+    if (CONFIG_VIOS_PROXY_HOST && ch->guest)
+        ch->guest->connections++;
     channel_occupy(ch);
     return c;
+}
+
+void conn_begins(const struct conn *c, unsigned state_before) {
+    if (state_before < SESSION_ESTABLISHED && session_is_open(&c->session))
+        log_msg(LOG_DEBUG, "%s: %s: begins", c->channel->name, c->client);
 }
 
 static void log_end(const struct conn *c) {
@@ -51,15 +81,34 @@ void conn_free(struct conn *c) {
     while (*at != c)
         at = &(*at)->next;
     *at = c->next;
+    c->channel->carried -= !conn_is_apart(c);
+    if (CONFIG_VIOS_PROXY_HOST && c->channel->guest)
+        c->channel->guest->connections--;
+    if (CONFIG_FEATURE_MANY && c->channel->target == c)
+        c->channel->target = NULL;
+    if (CONFIG_FEATURE_MANY && c->channel->gathered == c)
+        c->channel->gathered = NULL;
+    if (CONFIG_FEATURE_MANY && c->channel->late == c)
+        c->channel->late = NULL; /* all are looked at again */
+    if (CONFIG_FEATURE_MANY && c->channel->wide == c)
+        c->channel->wide = NULL;
+    if (CONFIG_FEATURE_MANY)
+        window_trim(&c->window);
     log_end(c);
     pool_give(&pool, c);
 }
 
 bool conn_is_finished(const struct conn *c) {
-    return session_is_over(&c->session) && !c->due && !c->channel->end.owed_bytes;
+    return session_is_over(&c->session) && !c->due &&
+           (session_is_shared(&c->session) ? !(c->channel->rest_bytes && c->channel->resting == c)
+                                           : !c->channel->end.owed_bytes);
 }
 
-void conn_trim(void) { pool_trim(&pool); }
+void conn_trim(void) {
+    for (unsigned i = 0; CONFIG_FEATURE_MANY && i < pool.touched; i++)
+        window_trim(&conns[i].window);
+    pool_trim(&pool);
+}
 
 /* ---- time ---- */
 
@@ -75,6 +124,8 @@ void conn_greeted(struct conn *c) {
 }
 
 bool conn_is_stuck(const struct conn *c) {
+    if (session_is_shared(&c->session))
+        return c->window.n;
     return c->channel->in && c->channel->in->head < c->channel->in->tail;
 }
 
@@ -95,7 +146,9 @@ static void close_tcp(struct conn *c, bool abort) {
     struct input *in = c->channel->in;
     unsigned char rest[512];
 
-    if (in)
+    if (session_is_shared(&c->session))
+        window_empty(&c->window);
+    else if (in)
         in->head = in->tail = in->raw;
     if (c->fd < 0)
         return;
@@ -121,29 +174,47 @@ void conn_apply(struct conn *c, unsigned actions) {
     c->progress = true;
     c->shut_due |= (actions & SESSION_SHUT) != 0;
     if (actions & SESSION_SEND_RESET) {
+        /* A peer that gets no SYNACK takes any other token for another host's: M rule 7. */
+        if (CONFIG_FEATURE_MANY && l->shared && (c->due & SESSION_SEND_SYNACK))
+            memcpy(c->session.tokens.host, frame_unknown, FRAME_TOKEN);
         c->due = SESSION_SEND_RESET;
         if (l->why)
             conn_ended(c, NULL, "ended", l->why);
     } else {
         c->due |= actions & SESSION_SENDS;
     }
+    if (conn_is_apart(c))
+        c->due = 0;
     if (session_is_over(l)) {
         c->wait = CONN_PROGRESS;
         close_tcp(c, actions & SESSION_ABORT);
     }
 }
 
-void conn_lost(struct conn *c) {
+void conn_lost(struct conn *c, const char *why) {
     /* A lost host costs one message, however many connections it had. */
     static struct log_limit losses;
 
+    if (!why)
+        why = c->channel->end.port ? "the host has gone" : "the other side has gone";
     if (!session_is_ending(&c->session))
-        conn_ended(c, &losses, "ended",
-                   c->channel->end.port ? "the host has gone" : "the other side has gone");
+        conn_ended(c, &losses, "ended", why);
     conn_apply(c, session_event(&c->session, SESSION_DETACH, NULL));
 }
 
+/* Select() tells of the end of a TCP side only to those who would read or write it. */
+static void look(struct conn *c) {
+    if (!net_is_reset(c->fd))
+        return;
+    errno = ECONNRESET;
+    conn_failed(c);
+}
+
 void conn_timeout(struct conn *c) {
+    if (session_is_open(&c->session) && !c->session.sent_eof && !c->session.got_eof) {
+        look(c);
+        return;
+    }
     conn_apply(c, session_event(&c->session, SESSION_TIMEOUT, NULL));
 }
 
@@ -154,58 +225,45 @@ void conn_failed(struct conn *c) {
     conn_apply(c, session_event(&c->session, SESSION_LOCAL_ERROR, c->why));
 }
 
-/* A RST takes from the TCP peer what it has had no window for yet: so that waits for it, for some
- * time. */
-static bool drains(struct conn *c) {
-    if (!c->session.abort || !net_unsent(c->fd))
-        return false;
-    if (!c->drained)
-        c->drained = loop_now() + DRAIN_MAX;
-    if (c->drained <= loop_now())
-        return false;
-    conn_await(c, CONN_DRAIN, DRAIN_AGAIN);
-    return true;
+/* ---- of a shared channel ---- */
+
+/* So many bytes in a row for one connection: the others are quiet. */
+enum { STREAK = 8 * CONFIG_WINDOW };
+
+/* What may be under way of it: more while nobody has to wait behind it. */
+static unsigned window_of(const struct conn *c) {
+    const struct channel *ch = c->channel;
+    bool alone = ch->carried == 1 || (ch->wide == c && ch->gathered == c && ch->streak >= STREAK);
+
+    return alone ? WINDOW_BYTES : CONFIG_WINDOW;
 }
 
-static void delivered(struct conn *c) {
-    if (c->shut_due && !c->shut) {
-        shutdown(c->fd, SHUT_WR);
-        c->shut = true;
-    }
-    if (session_is_closing(&c->session) && !drains(c))
-        conn_apply(c, session_event(&c->session, SESSION_DELIVERED, NULL));
+/* One at a time: what another one has been granted and not used counts as long as it is more than a
+ * window. */
+void conn_streak(struct conn *c) {
+    struct channel *ch = c->channel;
+
+    if (ch->streak >= STREAK && (!ch->wide || conn_grant(ch->wide)))
+        ch->wide = c;
 }
 
-/* Payload in the input goes to the TCP side as far as it takes it now. False: not all of it. */
-static bool write_tcp(struct conn *c, struct input *in) {
-    while (in->head < in->tail) {
-        ssize_t n = write(c->fd, in->bytes + in->head, in->tail - in->head);
+unsigned conn_grant(const struct conn *c) {
+    unsigned open = c->session.granted + c->coming + c->window.n, all = window_of(c);
 
-        if (n < 0 && conn_transient()) {
-            drains(c);
-            return false;
-        }
-        if (n < 0 && !session_reads_local(&c->session)) {
-            conn_failed(c);
-            return true;
-        }
-        if (n < 0) {
-            c->error = errno;
-            n = (ssize_t)(in->tail - in->head);
-        }
-        in->head += (unsigned)n;
-        c->progress = true;
-    }
-    return true;
+    return open < all ? all - open : 0;
 }
 
-bool conn_deliver(struct conn *c) {
-    struct input *in = c->channel->in;
-    bool any = conn_is_stuck(c);
+void conn_took(struct conn *c) {
+    c->progress = true;
+    if (conn_grant(c) >= window_of(c) / 2 && !c->session.got_eof && !session_is_ending(&c->session))
+        c->due |= SESSION_SEND_WINDOW;
+}
 
-    if (any && !write_tcp(c, in))
-        return false;
-    if (c->fd >= 0)
-        delivered(c);
-    return any;
+void conn_share(struct conn *c) {
+    session_share(&c->session);
+    c->due |= SESSION_SEND_WINDOW;
+}
+
+bool conn_is_void(const struct conn *c) {
+    return session_is_asking(&c->session) && !c->sent && !c->session.sent_eof;
 }

@@ -36,7 +36,7 @@ static struct bucket all_junk, all_connects;
 
 static struct guest *find(const char *name) {
     for (unsigned i = 0; i < count; i++)
-        if (table[i].channels && !strncmp(table[i].name, name, table[i].length))
+        if (table[i].channels && !memcmp(table[i].name, name, table[i].length))
             return &table[i];
     return NULL;
 }

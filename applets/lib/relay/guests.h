@@ -19,6 +19,7 @@ enum { GUESTS_NAME = 108 }; /* as a channel's */
 
 struct guest {
     unsigned channels;       /* 0: the slot is free; at most GUEST_SHARE */
+    unsigned connections;    /* of all its channels */
     struct loop_share share; /* its part of the loop's time */
     struct bucket junk;      /* bytes without a connection */
     struct bucket connects;  /* to a service of another machine, in thousandths */
@@ -29,8 +30,8 @@ struct guest {
     char name[GUESTS_NAME];  /* "guest/..."; a channel right below the root is a guest of its own */
 };
 
-/* The guest of one more channel, with this name; NULL: it has as many channels as it may have
- * (Kconfig GUEST_SHARE). And a channel's end. */
+/* The guest of one more channel, with this name in GUESTS_NAME bytes; NULL: it has as many
+ * channels as it may have (Kconfig GUEST_SHARE). And a channel's end. */
 struct guest *guests_join(const char *name);
 void guests_leave(struct guest *g);
 

@@ -4,6 +4,7 @@
 #include "base/fmt.h"
 #include "base/loop.h"
 #include "relay/relay.h"
+#include "relay/share.h"
 #include "wire/token.h"
 
 enum { HANDSHAKE = CONFIG_HANDSHAKE_TIMEOUT * 1000 };
@@ -11,7 +12,8 @@ enum { HANDSHAKE = CONFIG_HANDSHAKE_TIMEOUT * 1000 };
 static unsigned turn; /* of the last connection */
 
 bool initiator_is_late(const struct conn *c) {
-    return session_is_asking(&c->session) && loop_now() - c->begun >= CONFIG_MOVE_TIMEOUT;
+    return session_is_asking(&c->session) && !session_is_shared(&c->session) &&
+           loop_now() - c->begun >= CONFIG_MOVE_TIMEOUT;
 }
 
 /* Once it is late, the review may find another channel for the client. */
@@ -32,6 +34,18 @@ static void send_syn(struct conn *c, bool first) {
     await_answer(c);
 }
 
+/* One more of a shared channel: its first bytes go with the SYN. vios-protocol(7), sharing rule
+ * 2. */
+static void send_syn_shared(struct conn *c) {
+    unsigned char token[FRAME_TOKEN];
+
+    token_new(token);
+    conn_apply(c, session_open_shared(&c->session, token));
+    conn_share(c);
+    c->readable = true;
+    conn_await(c, CONN_ANSWER, HANDSHAKE);
+}
+
 void initiator_open(struct channel *ch, int fd, const char *client, long long since) {
     struct conn *c = conn_new(ch, SESSION_GUEST);
 
@@ -39,10 +53,14 @@ void initiator_open(struct channel *ch, int fd, const char *client, long long si
     c->since = since;
     c->begun = loop_now();
     fmt_copy(c->client, sizeof c->client, client);
-    c->filler = ch->end.aligned ? 0 : FRAME_FILLER_BYTES;
     ch->used = ++turn;
     ch->connections++;
-    send_syn(c, !ch->silent);
+    if (channel_is_shared(ch)) {
+        send_syn_shared(c);
+    } else {
+        c->filler = ch->end.aligned ? 0 : FRAME_FILLER_BYTES;
+        send_syn(c, !ch->silent);
+    }
     relay_pump(ch);
 }
 
@@ -81,9 +99,31 @@ static void attached(struct conn *c) {
         syn_again(c);
 }
 
+/* The SYN of a shared channel has had no answer: vios-protocol(7), sharing rule 7. One that is not
+ * even written says nothing of the others. Or it was void, and the client has found no place. */
+static void expired_shared(struct conn *c) {
+    struct channel *ch = c->channel;
+    long left = (long)(c->since + HANDSHAKE - loop_now());
+    bool written = !(c->due & SESSION_SEND_SYN);
+
+    if (!conn_is_apart(c)) {
+        conn_timeout(c);
+        if (!written)
+            return;
+        channel_unanswered(ch);
+        share_end(ch, true, "no answer from the host to another client");
+    } else if (ch->end.attached && left > 0) {
+        conn_await(c, CONN_GREETED, left);
+    } else {
+        conn_lost(c, NULL);
+    }
+}
+
 static void expired(struct conn *c) {
-    if (c->wait == CONN_GREETED && !c->channel->end.attached)
-        conn_lost(c); /* no other host has come */
+    if (session_is_shared(&c->session) && session_is_asking(&c->session))
+        expired_shared(c);
+    else if (c->wait == CONN_GREETED && !c->channel->end.attached)
+        conn_lost(c, NULL); /* no other host has come */
     else if (c->wait == CONN_GREETED)
         syn_again(c);
     else if (c->wait == CONN_ANSWER && loop_now() - c->since < HANDSHAKE)
@@ -93,6 +133,8 @@ static void expired(struct conn *c) {
 }
 
 static void finished(struct conn *c) {
+    if (session_is_shared(&c->session))
+        return;
     channel_rewind(c->channel);
     if (!c->session.answered)
         channel_unanswered(c->channel);
@@ -100,13 +142,14 @@ static void finished(struct conn *c) {
 
 /* Another client may be waiting for a channel whose connection lingers. */
 static void pumped(struct channel *ch) {
-    if (ch->conns && session_lingers(&ch->conns->session))
+    if (conn_current(ch) && session_lingers(&conn_current(ch)->session))
         channel_mark(ch);
 }
 
 const struct role initiator = {
     .session = SESSION_GUEST,
     .busy = CONFIG_GUEST_CHANNELS,
+    .connections = CONN_MAX_GUEST,
     .hears = hears,
     .stray = channel_skip_input,
     .attached = attached,

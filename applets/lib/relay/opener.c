@@ -136,6 +136,7 @@ int opener_open(struct channel *ch, const char *path, long long now) {
     }
     ch->end.fd = fd;
     ch->decoder = (struct frame_decoder){0};
+    ch->since_init = FRAME_HEADER + 1;
     ch->end.attached = true;
     ch->failures = 0;
     ch->end.aligned = ch->end.broken = ch->complained = ch->silent = ch->heard = ch->monitor =

@@ -20,10 +20,11 @@
 #include "relay/relay.h"
 #include "relay/retry.h"
 #include "relay/status.h"
+#include "relay/tick.h"
 
 enum { GRACE = 700 /* ms for the last frames; the whole end takes less than a second */ };
-/* Milliseconds without a connection, and without news, after which memory is given back. Sooner,
- * the next connection would pay for it. */
+/* Milliseconds without news after which memory is given back. Sooner, what comes next would pay for
+ * it. */
 enum { REST_AFTER = 100 };
 
 static int ready_fd = -1;
@@ -64,6 +65,7 @@ static void open_channel(struct channel *ch) {
     if (opener_open(ch, path, loop_now()))
         return;
     log_msg(LOG_DEBUG, "channel %s: open", ch->name);
+    ch->gone = false; /* its name has come again, while it was still busy */
     if (proxy->opened)
         proxy->opened(ch);
     relay_start(ch);
@@ -189,9 +191,14 @@ static void give_up(struct channel *ch) {
     proxy->names->again(name);
 }
 
+/* Connections of a sharing that has ended, whose TCP sides are slow, keep no channel closed. */
+static bool is_taken(const struct channel *ch) {
+    return ch->place && (ch->gone || !ch->conns || conn_current(ch));
+}
+
 /* Something has happened to the channel. */
 static void decide(struct channel *ch) {
-    if (!*ch->name || ch->place || ch->foul)
+    if (!*ch->name || is_taken(ch) || ch->foul)
         return;
     if (ch->gone)
         give_up(ch);
@@ -259,6 +266,16 @@ static void stop(void) {
         loop_wait(until(end));
 }
 
+/* Nothing has happened for REST_AFTER. idle: nothing is under way, either. */
+static void rest(bool idle) {
+    channel_trim();
+    conn_trim();
+    if (!idle)
+        return;
+    tell_unused();
+    loop_rest();
+}
+
 void proxy_run(void) {
     bool quiet = false; /* nothing has happened for REST_AFTER */
 
@@ -273,18 +290,14 @@ void proxy_run(void) {
         wait = sooner(sooner(wait, names_timer()), tell_ready());
         if (needs_review())
             wait = 0;
-        wait = sooner(wait, sooner(relay_timeout(), until(retry_next())));
-        resting = wait < 0 && !channel_busy();
-        if (resting && quiet) {
-            tell_unused();
-            channel_trim();
-            conn_trim();
-            loop_rest();
-        } else if (resting) {
+        wait = sooner(wait, sooner(tick_timeout(), until(retry_next())));
+        resting = wait < 0 || wait > REST_AFTER;
+        if (resting && quiet)
+            rest(wait < 0 && !channel_busy());
+        else if (resting)
             wait = REST_AFTER;
-        }
         quiet = !loop_wait(wait) && resting;
-        relay_tick();
+        tick_run();
         if (retry_next())
             retry_run(loop_now(), retry);
         if (CONFIG_FEATURE_STATUS && loop_asked())

@@ -2,6 +2,7 @@
 #include "relay/qemu.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "base/fmt.h"
@@ -110,4 +111,16 @@ bool qemu_is_deaf(struct channel *ch, long long now) {
     ch->doubtful = false;
     ch->backoff = 0;
     return !(loop_peek(ch->end.fd) & LOOP_READ);
+}
+
+bool qemu_is_monitor(const unsigned char *p, size_t n) {
+    static const char human[] = "QEMU ", machine[] = "\"QMP\"";
+    size_t at = 1;
+
+    if (n >= sizeof human - 1 && !memcmp(p, human, sizeof human - 1))
+        return true;
+    while (at < n && (p[at] == ' ' || p[at] == '\r' || p[at] == '\n'))
+        at++;
+    return n >= at + sizeof machine - 1 && *p == '{' &&
+           !memcmp(p + at, machine, sizeof machine - 1);
 }

@@ -29,4 +29,8 @@ void qemu_drop(struct channel *ch);
  * ch->retry set: not known yet. */
 bool qemu_is_deaf(struct channel *ch, long long now);
 
+/* Whether these are a monitor's first bytes: QMP's greeting, plain or pretty, or the human
+ * one's. */
+bool qemu_is_monitor(const unsigned char *p, size_t n);
+
 #endif

@@ -12,9 +12,4 @@ bool receiver_run(struct channel *ch);
 /* Whether the channel may be read now: there is room, and somebody to look at it. */
 bool receiver_may_read(const struct channel *ch);
 
-/* A control frame's header has come; its payload has to, if it has any. Later: more of that. True
- * when all of it is there, in in->frame and, printable and as far as there is room, in in->text. */
-bool receiver_begin(struct channel *ch, const struct frame *f);
-bool receiver_collect(struct input *in);
-
 #endif

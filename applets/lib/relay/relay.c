@@ -6,9 +6,12 @@
 
 #include "base/log.h"
 #include "base/loop.h"
+#include "relay/deliver.h"
 #include "relay/guests.h"
 #include "relay/receiver.h"
 #include "relay/sender.h"
+#include "relay/share.h"
+#include "relay/turns.h"
 #include "wire/token.h"
 
 /* A lost wake-up of a port is made good for once in this many milliseconds.
@@ -24,6 +27,7 @@ enum { READ_COST = 2048 };
 void relay_init(const struct role *r) {
     role = r;
     token_begin();
+    conn_init(r->connections);
     channel_limit_busy(r->busy);
 }
 
@@ -49,7 +53,7 @@ static void watch_tcp(struct conn *c) {
 
     if (c->fd < 0)
         return;
-    if (!c->connecting && sender_may_read(c))
+    if (!c->connecting && (!c->readable || c->channel->asks) && sender_may_read(c))
         want |= LOOP_READ;
     loop_watch(c->fd, want, on_tcp, c);
     share(c->channel, c->fd);
@@ -81,7 +85,11 @@ static bool needs_look(const struct channel *ch) {
 
 /* A connect was made for it, and there is more that could be looked at in the next turn. */
 static bool has_more(const struct channel *ch) {
-    return ch->spent && !ch->conns && ch->in && ch->in->raw < ch->in->filled;
+    if (CONFIG_FEATURE_MANY && CONFIG_VIOS_PROXY_HOST && ch->late)
+        return true;
+    if (channel_is_shared(ch))
+        return ch->held && !*ch->refusal;
+    return ch->spent && !conn_current(ch) && ch->in && ch->in->raw < ch->in->filled;
 }
 
 static long long sooner(long long a, long long b) { return !a || (b && b < a) ? b : a; }
@@ -89,6 +97,8 @@ static long long sooner(long long a, long long b) { return !a || (b && b < a) ? 
 /* When the channel is to be looked at again, if nothing happens. */
 static void set_deadline(struct channel *ch) {
     ch->deadline = ch->in ? ch->in->deadline : 0;
+    if (channel_is_shared(ch))
+        ch->deadline = sooner(ch->deadline, ch->frame_end);
     if (needs_look(ch))
         ch->deadline = sooner(ch->deadline, loop_now() + LOOK_AGAIN);
     if (has_more(ch))
@@ -104,6 +114,7 @@ static void set_deadline(struct channel *ch) {
 static void lose(struct channel *ch, bool renewed) {
     bool begun = ch->end.owed_bytes; /* the new host may have got the beginning of this frame */
 
+    share_end(ch, false, NULL);
     if (ch->end.broken)
         channel_close(ch);
     else
@@ -113,34 +124,32 @@ static void lose(struct channel *ch, bool renewed) {
     ch->end.aligned &= !begun;
     channel_skip_input(ch);
     for (struct conn *c = ch->conns; c; c = c->next) {
+        if (conn_is_apart(c))
+            continue;
         if (session_is_asking(&c->session) && !ch->end.broken)
             conn_greeted(c); /* nothing of its bytes has gone: another host can serve it, if one
                                 comes soon */
         else
-            conn_lost(c);
+            conn_lost(c, NULL);
     }
     channel_mark(ch);
 }
 
-/* True if a connection's last frame is out, so that it could go. */
+/* True if connections' last frames are out, so that they could go. */
 static bool finish(struct channel *ch) {
-    for (struct conn *c = ch->conns; c; c = c->next) {
+    struct conn *c, *next;
+    bool any = false;
+
+    for (c = ch->conns; c; c = next) {
+        next = c->next;
         if (!conn_is_finished(c))
             continue;
         if (role->finished)
             role->finished(c);
         conn_free(c);
         channel_mark(ch);
-        return true;
+        any = true;
     }
-    return false;
-}
-
-static bool deliver(struct channel *ch) {
-    bool any = false;
-
-    for (struct conn *c = ch->conns; c; c = c->next)
-        any |= conn_deliver(c);
     return any;
 }
 
@@ -150,8 +159,8 @@ void relay_pump(struct channel *ch) {
 
     do {
         again = receiver_run(ch);
-        again |= deliver(ch);
-        again |= sender_run(ch);
+        again |= deliver_all(ch);
+        again |= channel_is_shared(ch) ? turns_run(ch) : sender_run(ch);
         if (ch->end.broken && ch->end.fd >= 0) {
             lose(ch, false);
             again = true;
@@ -167,7 +176,8 @@ void relay_pump(struct channel *ch) {
 
 static void read_channel(struct channel *ch) {
     struct input *in = channel_input(ch);
-    bool framed = ch->conns && session_is_open(&ch->conns->session);
+    const struct conn *c = conn_current(ch);
+    bool framed = channel_is_shared(ch) || (c && session_is_open(&c->session));
     size_t n, room = CHANNEL_INPUT - in->filled;
     enum endpoint_result result;
 
@@ -175,6 +185,7 @@ static void read_channel(struct channel *ch) {
         room = IDLE_READ;
     result = endpoint_read(&ch->end, framed, in->bytes + in->filled, room, &n);
     in->filled += (unsigned)n;
+    ch->writes = ch->looks = 0;
     charge(ch, n);
     if (role->came)
         role->came(ch, n);
@@ -182,6 +193,11 @@ static void read_channel(struct channel *ch) {
         receiver_run(ch);
         lose(ch, result == ENDPOINT_RENEWED);
     }
+}
+
+/* The connection that has most likely more to say, since something has just come for it. */
+static struct conn *asked(const struct channel *ch) {
+    return channel_is_shared(ch) ? ch->gathered : conn_current(ch);
 }
 
 /* A full buffer that was passed on: there is probably more, so read again without select(). */
@@ -198,20 +214,35 @@ static void read_on(struct channel *ch) {
 
 static void on_channel(void *arg, unsigned ready) {
     struct channel *ch = arg;
-    unsigned long long before = ch->received;
+    unsigned long long before = ch->received, sent = ch->sent;
+    bool more = true;
 
     if (!ch->end.attached) {
         channel_attached(ch);
         channel_mark(ch);
-        if (ch->conns && role->attached)
-            role->attached(ch->conns);
+        if (conn_current(ch) && role->attached)
+            role->attached(conn_current(ch));
     }
     if ((ready & LOOP_READ) && receiver_may_read(ch)) {
         read_on(ch);
-        if (!ch->conns || !sender_guess(ch->conns, ch->received - before))
-            return;
+        more = asked(ch) && sender_guess(asked(ch), ch->received - before);
     }
-    relay_pump(ch);
+    if (more)
+        relay_pump(ch);
+    if (ch->sent != sent)
+        charge(ch, ch->sent - sent);
+}
+
+static void note_ready(struct conn *c, unsigned ready) {
+    c->readable |= (ready & LOOP_READ) != 0;
+    c->writable |= (ready & LOOP_WRITE) != 0;
+}
+
+/* Of a shared channel's TCP sides all that are ready are dealt with together. */
+static void note_all(struct channel *ch) {
+    for (struct conn *c = ch->conns; c; c = c->next)
+        if (c->fd >= 0 && !c->connecting)
+            note_ready(c, loop_take(c->fd));
 }
 
 static void on_tcp(void *arg, unsigned ready) {
@@ -219,12 +250,17 @@ static void on_tcp(void *arg, unsigned ready) {
     struct channel *ch = c->channel;
     unsigned long long before = ch->sent;
 
-    if (c->connecting)
+    ch->writes = 0;
+    if (c->connecting) {
         role->connected(c);
-    else if (ready & LOOP_READ)
+    } else if (session_is_shared(&c->session)) {
+        note_ready(c, ready);
+        note_all(ch);
+    } else if (ready & LOOP_READ) {
         sender_read(c, turns(ch));
-    charge(ch, ch->sent - before);
+    }
     relay_pump(ch);
+    charge(ch, ch->sent - before);
 }
 
 void relay_start(struct channel *ch) {
@@ -242,52 +278,6 @@ bool relay_check(struct channel *ch) {
     ch->end.broken = true;
     relay_pump(ch);
     return true;
-}
-
-/* ---- time ---- */
-
-long relay_timeout(void) {
-    long long next = 0;
-
-    for (unsigned i = 0; i < channel_busy(); i++)
-        next = sooner(next, channel_busy_at(i)->deadline);
-    if (!next)
-        return -1;
-    next -= loop_now();
-    return next < 0 ? 0 : (long)next;
-}
-
-/* A control frame's payload has not come in time. */
-static void frame_expired(struct channel *ch) {
-    channel_skip_input(ch);
-    if (ch->conns)
-        conn_apply(ch->conns, session_event(&ch->conns->session, SESSION_BAD, NULL));
-}
-
-static void expire(struct channel *ch, long long now) {
-    ch->spent = false;
-    if (ch->in && ch->in->deadline && ch->in->deadline <= now)
-        frame_expired(ch);
-    for (struct conn *c = ch->conns; c; c = c->next)
-        if (c->deadline && c->deadline <= now) {
-            c->deadline = 0;
-            if (c->wait != CONN_DRAIN)
-                role->expired(c);
-            else if (c->drained <= now)
-                conn_timeout(c);
-        }
-    relay_pump(ch);
-}
-
-/* What others may cause at will is only a part of a round; the rest of it comes in the next one,
- * after what is ready then. */
-void relay_tick(void) {
-    for (unsigned i = channel_busy(); i-- > 0;) {
-        struct channel *ch = channel_busy_at(i);
-
-        if (ch->deadline && ch->deadline <= loop_now() && !(ch->spent && loop_is_round_over()))
-            expire(ch, loop_now());
-    }
 }
 
 /* A connection that has not ended. */
@@ -311,7 +301,7 @@ bool relay_stop(void) {
             conn_apply(c, session_event(&c->session, SESSION_STOP, "the proxy was stopped"));
             relay_pump(ch);
         }
-        owed |= ch->end.owed_bytes || sender_is_due(ch);
+        owed |= channel_owes(ch) || sender_is_due(ch);
     }
     return owed;
 }

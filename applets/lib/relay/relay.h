@@ -32,10 +32,6 @@ void relay_pump(struct channel *ch);
  * whatever its TCP peer does. */
 bool relay_check(struct channel *ch);
 
-/* Milliseconds until relay_tick() has work, -1: none. */
-long relay_timeout(void);
-void relay_tick(void);
-
 /* All connections are told to end: true while frames are still owed. Call again when something was
  * ready. */
 bool relay_stop(void);

@@ -1,31 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "relay/responder.h"
 
-#include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/error.h"
 #include "base/fmt.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "relay/guests.h"
-#include "relay/receiver.h"
+#include "relay/input.h"
+#include "relay/qemu.h"
 #include "relay/retry.h"
-#include "wire/token.h"
+#include "relay/service.h"
+#include "relay/share.h"
 
 /* What a connect costs, in bytes moved. */
 enum { CONNECT_COST = 65536 };
 
-/* Milliseconds between two tries to connect to a service that cannot take it yet. */
-enum { CONNECT_AGAIN = 50 };
-
-static const struct net_address *service;
 static unsigned guest_limit;
 static bool is_local; /* the service is on this machine */
 
 void responder_init(const struct net_address *s, unsigned limit) {
-    service = s;
+    service_set(s);
     guest_limit = limit;
     is_local = net_is_local(s);
 }
@@ -34,77 +29,21 @@ void responder_greet(struct channel *ch) {
     endpoint_note(&ch->end, FRAME_RESET, &session_greeting, "");
 }
 
-/* ---- the service ---- */
-
-static void connected(struct conn *c) {
-    unsigned char token[FRAME_TOKEN];
-
-    c->connecting = false;
-    c->wait = CONN_PROGRESS;
-    token_new(token);
-    conn_apply(c, session_connected(&c->session, token));
-}
-
-static void refuse(struct conn *c, int reason) {
-    size_t n = fmt_print(c->why, sizeof c->why, "service %s: %s", service->text,
-                         reason == EAGAIN ? "its backlog is full" : error_text(reason));
-
-    fmt_ascii(c->why, n); /* of a path anything may be a part */
-    c->connecting = false;
-    conn_apply(c, session_event(&c->session, SESSION_REFUSED, c->why));
-}
-
-/* Begins to connect, or tries again. */
-static void connect_service(struct conn *c) {
-    int fd = net_connect(service, &c->connecting);
-
-    if (fd < 0 && errno == EMFILE && loop_close_now())
-        fd = net_connect(service, &c->connecting);
-    c->fd = loop_admit(fd);
-    if (c->fd >= 0 && loop_is_last(fd) && channel_busy_beside(c->channel)) {
-        close(fd);
-        c->fd = -1;
-        errno = EMFILE;
-    }
-    if (c->fd >= 0 && c->connecting)
-        c->wait = CONN_PROGRESS;
-    else if (c->fd >= 0)
-        connected(c);
-    else if (errno == EAGAIN) /* a unix socket's backlog is full */
-        conn_await(c, CONN_SERVICE, CONNECT_AGAIN);
-    else
-        refuse(c, errno);
-}
-
-static void decided(struct conn *c) {
-    int reason = net_connect_error(c->fd);
-
-    if (reason)
-        refuse(c, reason);
-    else
-        connected(c);
-}
-
-static void expired(struct conn *c) {
-    if (c->wait == CONN_SERVICE && loop_now() - c->begun < CONFIG_CONNECT_TIMEOUT * 1000L)
-        connect_service(c);
-    else if (session_is_connecting(&c->session))
-        refuse(c, c->wait == CONN_SERVICE ? EAGAIN : ETIMEDOUT);
-    else
-        conn_timeout(c);
-}
-
 /* ---- LISTEN ---- */
+
+static bool is_at_limit(const struct channel *ch) {
+    return ch->guest->connections + channel_unread_beside(ch) >= guest_limit;
+}
 
 /* Why this channel's guest may not have one more connection, or NULL. */
 static const char *refusal(const struct channel *ch) {
     static char why[64];
 
-    if (channel_is_excess(ch))
+    if (channel_is_excess(ch) || !conn_is_room())
         return "all connections are in use (HOST_CONNECTIONS)";
     if (!is_local && !guests_may_connect(ch->guest, loop_now()))
         return "too many connections of this guest in a short time";
-    if (channel_busy_beside(ch) < guest_limit)
+    if (!is_at_limit(ch))
         return NULL;
     fmt_print(why, sizeof why, "limit of %u connections for this guest", guest_limit);
     return why;
@@ -118,8 +57,9 @@ enum { STALE_LOOKS = 64 };
  * guest that makes up token pairs gets one answer for each read. vios-protocol(7), host rule 1. */
 static void answer_stale(struct channel *ch, struct frame *f) {
     ch->looks++;
-    if (frame_same(&f->tokens, &ch->stale))
+    if (frame_same(&f->tokens, &ch->stale) && loop_now() < ch->stale_at + CHANNEL_STALE)
         return;
+    ch->stale_at = loop_now();
     ch->looks = STALE_LOOKS;
     ch->stale = f->tokens;
     ch->resets++;
@@ -147,20 +87,118 @@ static void refuse_syn(struct channel *ch, struct frame *f, const char *why) {
     endpoint_note(&ch->end, FRAME_RESET, &f->tokens, CONFIG_FEATURE_REASON && f->length ? why : "");
 }
 
-/* The SYN in the input is complete: it gets a connection. */
-static void accept_syn(struct channel *ch) {
+/* The SYN in the input gets a connection. */
+static void begin(struct channel *ch) {
     struct input *in = ch->in;
-    struct conn *c;
+    struct conn *c = conn_new(ch, SESSION_HOST);
 
-    if (in->frame.ctrl != FRAME_SYN)
-        return;
-    c = conn_new(ch, SESSION_HOST);
-    fmt_copy(c->client, sizeof c->client, service->text);
+    fmt_copy(c->client, sizeof c->client, service_name());
     c->begun = loop_now();
     ch->connections++;
-    charge(ch);
     conn_apply(c, session_frame(&c->session, &in->frame, in->text, in->text_bytes));
-    connect_service(c);
+    if (channel_is_shared(ch))
+        session_share(&c->session);
+    service_connect(c);
+}
+
+/* Whether this SYN believes in a channel that is shared: its guest learns that it is not.
+ * vios-protocol(7), sharing rule 7. */
+static bool is_mistaken(struct channel *ch) {
+    unsigned most;
+
+    if (ch->adjacent || !session_offers_many(ch->in->text, ch->in->text_bytes, &most))
+        return false;
+    ch->init_due = true;
+    return true;
+}
+
+/* The SYN in the input is complete. */
+static void accept_syn(struct channel *ch) {
+    if (ch->in->frame.ctrl != FRAME_SYN)
+        return;
+    charge(ch);
+    if (is_mistaken(ch))
+        return;
+    ch->places = guest_limit < CONFIG_CHANNEL_CONNECTIONS ? guest_limit
+                                                          : (unsigned)CONFIG_CHANNEL_CONNECTIONS;
+    begin(ch);
+}
+
+/* A connection that has ended for the guest takes none of its places, though the service has yet to
+ * take what came. Of these there may be as many again. */
+static bool has_place(const struct channel *ch) {
+    unsigned live = 0;
+
+    for (const struct conn *c = ch->conns; c; c = c->next)
+        live += !session_is_ending(&c->session);
+    return live < CONFIG_CHANNEL_CONNECTIONS && ch->carried < 2 * CONFIG_CHANNEL_CONNECTIONS;
+}
+
+/* Where a limit is reached, the next SYN ends a connection that was aborted, whatever its service
+ * has yet to take. */
+static void make_room(struct channel *ch) {
+    struct conn *c = ch->conns;
+
+    if (has_place(ch) && !is_at_limit(ch))
+        return;
+    while (c && !(session_is_closing(&c->session) && c->session.abort))
+        c = c->next;
+    if (!c)
+        return;
+    conn_timeout(c);
+    if (conn_is_finished(c))
+        conn_free(c);
+}
+
+/* The next SYN of a shared channel is complete. vios-protocol(7), sharing rule 2. */
+static void accept_shared(struct channel *ch) {
+    struct input *in = ch->in;
+    const char *why = NULL;
+    unsigned most;
+
+    if (ch->spent || *ch->refusal) {
+        ch->held = true;
+        return;
+    }
+    make_room(ch);
+    ch->spent = true;
+    loop_charge(&ch->guest->share, CONNECT_COST);
+    if (!session_offers_many(in->text, in->text_bytes, &most))
+        why = "a SYN without M, on a shared channel";
+    else if (conn_find(ch, in->frame.tokens.guest))
+        why = "a SYN with a token that is in use";
+    else if (!has_place(ch))
+        why = "no place on this channel (CHANNEL_CONNECTIONS)";
+    else
+        why = refusal(ch);
+    if (why) {
+        ch->refused = ch->stale =
+            in->frame.tokens; /* what came with it gets no answer of its own */
+        ch->stale_at = loop_now();
+        fmt_copy(ch->refusal, sizeof ch->refusal, why);
+        channel_ended(ch, NULL, "-", "refused", why);
+        role->junk(ch, CHANNEL_SYN);
+    } else {
+        begin(ch);
+    }
+}
+
+/* What is looked for: SYNs, and what stands before them; and stale headers. Each look costs some 50
+ * ns, so after as many at other RESETs only SYNs count in this turn. */
+static const char *wanted(const struct channel *ch) {
+    if (ch->looks < STALE_LOOKS)
+        return CONFIG_FEATURE_MANY ? "ABDWH" : "ABD";
+    return CONFIG_FEATURE_MANY && ch->looks < 2 * STALE_LOOKS ? "AH" : "A";
+}
+
+static void note_reset(struct channel *ch, const struct frame *f) {
+    if (f->length || !frame_same(&f->tokens, &session_greeting)) {
+        frame_reject(&ch->decoder);
+        ch->looks++;
+        return;
+    }
+    frame_skip(&ch->decoder);
+    ch->since_init = 0;
 }
 
 static void hunt(struct channel *ch) {
@@ -168,55 +206,49 @@ static void hunt(struct channel *ch) {
     const char *why;
     struct frame f;
     size_t used;
-    enum frame_event event = frame_hunt(&ch->decoder, in->bytes + in->raw, in->filled - in->raw,
-                                        &used, &f, ch->looks < STALE_LOOKS ? "ABD" : "A");
+    enum frame_event event =
+        frame_hunt(&ch->decoder, in->bytes + in->raw, in->filled - in->raw, &used, &f, wanted(ch));
 
     in->raw += (unsigned)used;
+    if (CONFIG_FEATURE_MANY && ch->since_init <= FRAME_HEADER)
+        ch->since_init += (unsigned)used;
     if (event != FRAME_BEGIN)
         return;
+    if (CONFIG_FEATURE_MANY && f.ctrl == FRAME_RESET) {
+        note_reset(ch, &f);
+        return;
+    }
     if (f.ctrl != FRAME_SYN) {
         frame_reject(&ch->decoder);
         answer_stale(ch, &f);
         return;
     }
+    ch->adjacent = ch->since_init == FRAME_HEADER;
+    ch->since_init = FRAME_HEADER + 1;
     why = refusal(ch);
     if (why)
         refuse_syn(ch, &f, why);
-    else if (receiver_begin(ch, &f))
+    else if (input_begin(ch, &f))
         accept_syn(ch);
 }
 
 /* A storm of SYNs gets one connect a turn; and what is owed goes first. */
 static bool hears(const struct channel *ch) {
-    return !ch->conns && !ch->spent && !ch->end.owed_bytes;
+    return !conn_current(ch) && !ch->spent && !ch->end.owed_bytes && !ch->init_due;
 }
 
 static void stray(struct channel *ch) {
     if (!ch->in->left)
         hunt(ch);
-    else if (receiver_collect(ch->in))
+    else if (input_collect(ch->in))
         accept_syn(ch);
-}
-
-/* Whether these are a monitor's first bytes: QMP's greeting, plain or pretty, or the human one's.
- */
-static bool is_monitor(const unsigned char *p, size_t n) {
-    static const char human[] = "QEMU ", machine[] = "\"QMP\"";
-    size_t at = 1;
-
-    if (n >= sizeof human - 1 && !memcmp(p, human, sizeof human - 1))
-        return true;
-    while (at < n && (p[at] == ' ' || p[at] == '\r' || p[at] == '\n'))
-        at++;
-    return n >= at + sizeof machine - 1 && *p == '{' &&
-           !memcmp(p + at, machine, sizeof machine - 1);
 }
 
 /* The first bytes since the socket was opened. A guest that begins with these shuts out its own
  * channel, and no other. */
 static void meet(struct channel *ch, const unsigned char *p, size_t n) {
     ch->heard = n > 0;
-    ch->monitor = is_monitor(p, n);
+    ch->monitor = qemu_is_monitor(p, n);
     if (!ch->monitor)
         return;
     log_limited(channel_limit(ch, loop_now()), loop_now(), LOG_WARN,
@@ -245,7 +277,7 @@ static void came(struct channel *ch, size_t n) {
         meet(ch, ch->in->bytes + ch->in->filled - n, n);
     if (n)
         ch->doubtful = false;
-    if (!ch->conns)
+    if (!conn_current(ch) && !channel_is_shared(ch))
         take_junk(ch, n);
     ch->spent = false;
     ch->looks = 0;
@@ -254,7 +286,8 @@ static void came(struct channel *ch, size_t n) {
 /* What waits of a guest that is refused, and does not read, is dropped: others may need its place.
  */
 static void pumped(struct channel *ch) {
-    if (channel_is_excess(ch) || (!ch->conns && ch->in && ch->end.owed_bytes && refusal(ch))) {
+    if (ch->in && (channel_is_excess(ch) || (!ch->conns && ch->end.owed_bytes && refusal(ch)))) {
+        share_end(ch, true, "too many connections of its guest");
         channel_skip_input(ch);
         channel_tidy(ch);
     }
@@ -265,11 +298,14 @@ static void pumped(struct channel *ch) {
 
 const struct role responder = {
     .session = SESSION_HOST,
-    .busy = CONFIG_HOST_CONNECTIONS,
+    .busy = CHANNEL_BUSY_HOST,
+    .connections = CONFIG_HOST_CONNECTIONS,
     .hears = hears,
     .stray = stray,
-    .connected = decided,
-    .expired = expired,
+    .connected = service_decided,
+    .expired = service_expired,
     .came = came,
     .pumped = pumped,
+    .syn = accept_shared,
+    .junk = take_junk,
 };

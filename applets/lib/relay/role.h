@@ -7,15 +7,17 @@
 
 #include "relay/conn.h"
 
-/* session: which end. busy: the most channels that may be busy at once. A function may be NULL:
- * there is nothing to do. hears, stray: bytes have come that belong to no connection: whether they
- * may be looked at now, and one step of that. attached: the port's host has come. connected: the
- * pending connect of the TCP side is decided. expired: the deadline is over. came: n bytes have
- * been read, and none of them is decoded yet. finished: a connection is at its end, and goes after
- * this. pumped: all has been done that could be done now. */
+/* session: which end. busy: the most channels that may be busy at once; connections: the most
+ * that there may be. A function may be NULL: there is nothing to do. hears, stray: bytes have
+ * come that belong to no connection: whether they may be looked at now, and one step of that.
+ * attached: the port's host has come. connected: the pending connect of the TCP side is decided.
+ * expired: the deadline is over. came: n bytes have been read, and none of them is decoded yet.
+ * finished: a connection is at its end, and goes after this. pumped: all has been done that
+ * could be done now. syn: on a shared channel, one has come, complete. junk: n bytes have, which
+ * are for nobody. */
 struct role {
     enum session_role session;
-    unsigned busy;
+    unsigned busy, connections;
     bool (*hears)(const struct channel *ch);
     void (*stray)(struct channel *ch);
     void (*attached)(struct conn *c);
@@ -24,6 +26,8 @@ struct role {
     void (*came)(struct channel *ch, size_t n);
     void (*finished)(struct conn *c);
     void (*pumped)(struct channel *ch);
+    void (*syn)(struct channel *ch);
+    void (*junk)(struct channel *ch, size_t n);
 };
 
 /* Set once, before all else. */

@@ -34,8 +34,7 @@ static const char *explanation(const struct conn *c) {
                : "";
 }
 
-/* The TCP side cannot be read any more. */
-static void read_ended(struct conn *c, bool failed) {
+void sender_read_ended(struct conn *c, bool failed) {
     if (failed && conn_transient())
         return;
     if (!failed)
@@ -70,7 +69,7 @@ static size_t read_local(struct conn *c, unsigned char *tx, size_t at, bool gues
 
     if (got <= 0) {
         if (got || !guess)
-            read_ended(c, got < 0);
+            sender_read_ended(c, got < 0);
         return 0;
     }
     c->channel->sent += n;
@@ -91,6 +90,33 @@ static size_t carry(struct conn *c, bool guess) {
     return n;
 }
 
+/* (responder) What is agreed to, as the SYNACK's payload. */
+static const char *accepted(const struct conn *c) {
+    static char text[16];
+    const char *letters = session_accepted(&c->session);
+
+    if (!CONFIG_VIOS_PROXY_HOST || !CONFIG_FEATURE_MANY || !c->session.many)
+        return letters;
+    fmt_print(text, sizeof text, "%s M%u", letters, c->channel->places);
+    return text;
+}
+
+size_t sender_encode(struct conn *c, unsigned char *p, unsigned due) {
+    switch (due) {
+    case SESSION_SEND_SYN:
+        return encode(c, p, FRAME_SYN, session_capabilities);
+    case SESSION_SEND_SYNACK:
+        return encode(c, p, FRAME_SYNACK, accepted(c));
+    case SESSION_SEND_ACK:
+        return encode(c, p, FRAME_ACK, "");
+    case SESSION_SEND_EOS:
+        return encode(c, p, FRAME_DATA, "");
+    default:
+        c->channel->resets++;
+        return encode(c, p, FRAME_RESET, explanation(c));
+    }
+}
+
 /* The bytes of the next frame that is due, in tx. Filler goes before a SYN, a bufferful at a time.
  * The client's first words, which have waited for the SYNACK, go out with the ACK.
  * vios-protocol(7), guest rules 2 and 3. */
@@ -105,25 +131,17 @@ static size_t encode_next(struct conn *c, unsigned char *tx) {
         return n;
     }
     c->due -= due;
-    switch (due) {
-    case SESSION_SEND_SYN:
-        n = encode(c, tx, FRAME_RESET, "");
-        return n + encode(c, tx + n, FRAME_SYN, session_capabilities);
-    case SESSION_SEND_SYNACK:
-        return encode(c, tx, FRAME_SYNACK, c->session.eos ? session_capabilities : "");
-    case SESSION_SEND_ACK:
-        n = encode(c, tx, FRAME_ACK, "");
-        return n + (c->fd >= 0 ? read_local(c, tx, n, false) : 0);
-    case SESSION_SEND_EOS:
-        return encode(c, tx, FRAME_DATA, "");
-    default:
-        c->channel->resets++;
-        return encode(c, tx, FRAME_RESET, explanation(c));
-    }
+    n = 0;
+    if (due == SESSION_SEND_SYN)
+        n = frame_write(tx, FRAME_RESET,
+                        CONFIG_FEATURE_MANY ? &session_greeting : &c->session.tokens, "", 0);
+    n += sender_encode(c, tx + n, due);
+    if (due == SESSION_SEND_ACK && c->fd >= 0)
+        n += read_local(c, tx, n, false);
+    return n;
 }
 
-/* A connection with a frame that is due. */
-static struct conn *next_due(const struct channel *ch) {
+struct conn *sender_next_due(const struct channel *ch) {
     struct conn *c = ch->conns;
 
     while (c && !c->due)
@@ -131,29 +149,48 @@ static struct conn *next_due(const struct channel *ch) {
     return c;
 }
 
-bool sender_is_due(const struct channel *ch) { return next_due(ch); }
+bool sender_is_due(const struct channel *ch) {
+    return (CONFIG_FEATURE_MANY && (ch->init_due || *ch->refusal || ch->rest_bytes)) ||
+           sender_next_due(ch);
+}
+
+/* The channel is shared no more, and its peer is to know it. */
+static void send_init(struct channel *ch) {
+    if (!ch->init_due || endpoint_flush(&ch->end) != ENDPOINT_DONE)
+        return;
+    ch->init_due = false;
+    ch->resets++;
+    endpoint_note(&ch->end, FRAME_RESET, &session_greeting, "");
+}
 
 bool sender_run(struct channel *ch) {
     size_t owed = ch->end.owed_bytes;
     bool any = owed > 0;
     struct conn *c;
 
+    if (CONFIG_FEATURE_MANY)
+        send_init(ch);
     for (c = ch->conns; c && !ch->end.attached; c = c->next)
         c->due = 0;
-    while (endpoint_flush(&ch->end) == ENDPOINT_DONE && (c = next_due(ch)) != NULL) {
+    while (endpoint_flush(&ch->end) == ENDPOINT_DONE && (c = sender_next_due(ch)) != NULL) {
         unsigned char *tx = channel_output(ch)->bytes;
 
         any = true;
         endpoint_write(&ch->end, tx, encode_next(c, tx));
     }
-    if (ch->conns)
-        ch->conns->progress |= ch->end.owed_bytes != owed;
+    c = conn_current(ch);
+    if (c)
+        c->progress |= ch->end.owed_bytes != owed;
     return any && !ch->end.owed_bytes;
 }
 
 bool sender_may_read(const struct conn *c) {
     const struct channel *ch = c->channel;
 
+    /* Of a shared channel also while that is blocked: who is ready then has a turn after it. */
+    if (CONFIG_FEATURE_MANY && c->session.shared)
+        return session_reads_local(&c->session) && ch->end.attached && !conn_is_apart(c) &&
+               session_has_credit(&c->session);
     return session_reads_local(&c->session) && ch->end.attached && !ch->end.owed_bytes && !c->due;
 }
 
@@ -167,7 +204,12 @@ void sender_read(struct conn *c, int turns) {
 bool sender_guess(struct conn *c, unsigned long long n) {
     size_t length = 0;
 
-    if (c->channel->end.port && n && n <= SHORT && !c->channel->in && sender_may_read(c))
-        length = carry(c, true);
+    if (!c->channel->end.port || !n || n > SHORT || c->channel->in || !sender_may_read(c))
+        return c->due;
+    if (session_is_shared(&c->session)) {
+        c->readable = true;
+        return true;
+    }
+    length = carry(c, true);
     return length || c->due;
 }

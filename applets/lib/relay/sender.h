@@ -6,11 +6,20 @@
 
 #include "relay/conn.h"
 
-/* Writes what is owed and due. True if that was anything, and nothing is owed any more. */
+/* (a channel that is not shared) Writes what is owed and due. True if that was anything, and
+ * nothing is owed any more. */
 bool sender_run(struct channel *ch);
 
-/* Whether frames without payload are due on the channel. */
+/* A connection with a frame that is due, or NULL. Whether anything is due on the channel. */
+struct conn *sender_next_due(const struct channel *ch);
 bool sender_is_due(const struct channel *ch);
+
+/* The TCP side cannot be read any more: its end, or (failed) errno, if that says so. */
+void sender_read_ended(struct conn *c, bool failed);
+
+/* Encodes a frame without payload of the TCP side's, one of SESSION_SEND_*, at p, where there is
+ * room for CHANNEL_TEXT: the bytes of it. (Of a shared channel no RESET goes before the SYN.) */
+size_t sender_encode(struct conn *c, unsigned char *p, unsigned due);
 
 /* Whether the TCP side may be read now: its bytes have somewhere to go. */
 bool sender_may_read(const struct conn *c);

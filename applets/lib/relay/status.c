@@ -2,19 +2,43 @@
 #include "relay/status.h"
 
 #include "base/log.h"
+#include "base/loop.h"
 #include "relay/channels.h"
 #include "relay/conn.h"
 
+/* What a connection of a shared channel waits for, if for anything. */
+static const char *waits_for(const struct conn *c) {
+    if (c->window.n)
+        return c->connecting ? "the service" : "its TCP side to take bytes";
+    if (conn_is_apart(c))
+        return session_is_asking(&c->session) ? "a channel" : "its end";
+    return session_is_asking(&c->session) || c->connecting ? "an answer"
+           : !c->session.credit                            ? "credit"
+                                                           : "-";
+}
+
+static void log_connection(const struct conn *c) {
+    unsigned ms = (unsigned)(loop_now() - c->begun);
+
+    log_msg(LOG_NOTICE, "  %-22s %-11s %-21s %6u.%03u %14llu %14llu %7u %s", "",
+            session_state_name(&c->session), c->client, ms / 1000, ms % 1000, c->received, c->sent,
+            c->session.credit, waits_for(c));
+}
+
 static void log_row(const struct channel *ch) {
-    const struct conn *c = ch->conns;
-    const char *state = c                  ? session_state_name(&c->session)
-                        : ch->end.fd < 0   ? "not open"
-                        : ch->end.attached ? "free"
-                                           : "no host";
+    const struct conn *c = conn_current(ch);
+    const char *state = channel_is_shared(ch) ? "shared"
+                        : c                   ? session_state_name(&c->session)
+                        : ch->end.fd < 0      ? "not open"
+                        : ch->end.attached    ? "free"
+                                              : "no host";
 
     log_msg(LOG_NOTICE, "%-24s %-11s %-21s %10u %14llu %14llu %7u %s", ch->name, state,
-            c && c->fd >= 0 ? c->client : "-", ch->connections, ch->received, ch->sent, ch->resets,
-            *ch->failure ? ch->failure : "-");
+            c && c->fd >= 0 && !channel_is_shared(ch) ? c->client : "-", ch->connections,
+            ch->received, ch->sent, ch->resets, *ch->failure ? ch->failure : "-");
+    for (c = CONFIG_FEATURE_MANY ? ch->conns : NULL; c; c = c->next)
+        if (session_is_shared(&c->session))
+            log_connection(c);
 }
 
 void status_log(void) {
