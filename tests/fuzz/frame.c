@@ -23,7 +23,7 @@ static void listen_to(struct events *e, struct frame_decoder *d, const uint8_t *
         n = n < size - at ? n : size - at;
         piece = malloc(n);
         memcpy(piece, data + at, n);
-        events_feed(e, d, &hunting, "ACDH", piece, n);
+        events_feed(e, d, &hunting, "ABCDHW", piece, n);
         free(piece);
         at += n;
     }

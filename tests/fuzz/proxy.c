@@ -21,6 +21,7 @@
 #include "../../applets/lib/base/sys.h"
 #include "../../applets/lib/relay/channels.h"
 #include "../../applets/lib/relay/clients.h"
+#include "../../applets/lib/relay/guests.h"
 #include "../../applets/lib/relay/host.h"
 #include "../../applets/lib/relay/relay.h"
 #include "../unit/fakes.h"
@@ -32,19 +33,20 @@ enum { IS_GUEST = true };
 enum { IS_GUEST = false };
 #endif
 
-enum { CHANNELS = 2, APPS = 300, HEAD = 14, OPS_MAX = 400 };
+enum { CHANNELS = 2, APPS = 300, HEAD = 14, OPS_MAX = 400, NAMES = 4 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* head, have, left: of the stream that the proxy writes. loose: since the proxy does not know yet
- * that this is a new stream. */
+ * that this is a new stream. tokens: of the connections of a shared channel, as far as they are
+ * known: the guest's proxy names them, and the host's names its half. */
 static struct far {
     struct sim_file *f;
     bool there;
-    unsigned char head[HEAD], guest[4], host[4];
-    unsigned have, left, loose;
+    unsigned char head[HEAD], guest[4], host[4], tokens[NAMES][8];
+    unsigned have, left, loose, syns;
 } fars[CHANNELS];
-static struct sim_file *apps[APPS], *listener, *news;
+static struct sim_file *apps[APPS], *news;
 static unsigned app_count, taken, ops;
 static const uint8_t *input;
 static size_t input_size, input_at;
@@ -81,23 +83,21 @@ static void fake_start(bool guests, names_fn *fn) {
 
 static void fake_again(const char *name) { (void)name; }
 
-int __wrap_net_listen(const struct net_address *a);
-int __wrap_net_listen(const struct net_address *a) {
-    (void)a;
-    listener = sim_new(SIM_LISTENER, 1, 1);
-    sim_give(listener, -1);
-    return listener->fd;
-}
-
-int __wrap_net_raise_lo(void);
-int __wrap_net_raise_lo(void) { return 0; }
-
 /* ---- what the proxy writes must be frames ---- */
+
+/* The names of a shared channel's connections. */
+static void learn(struct far *c) {
+    if (c->head[3] == 'A')
+        memcpy(c->tokens[c->syns++ % NAMES], c->head + 4, 8);
+    for (unsigned i = 0; i < NAMES && c->head[3] == 'C'; i++)
+        if (!memcmp(c->tokens[i], c->head + 4, 4))
+            memcpy(c->tokens[i], c->head + 4, 8);
+}
 
 static void take_header(struct far *c) {
     unsigned n = (unsigned)c->head[12] << 8 | c->head[13];
 
-    if (!strchr(IS_GUEST ? "ABDH" : "CDH", c->head[3]))
+    if (!strchr(IS_GUEST ? "ABDHW" : "CDHW", c->head[3]))
         sim_fail("ctrl %#x", c->head[3]);
     for (unsigned i = 4; i < 8 && c->head[3] != 'H'; i++)
         if (c->head[i] < 33 || c->head[i] > 126)
@@ -105,6 +105,9 @@ static void take_header(struct far *c) {
                 sim_fail("a token that is not printable");
     if (c->head[3] != 'D' && n > 255)
         sim_fail("%c with %u bytes", c->head[3], n);
+    if (c->head[3] == 'W' && n != 4)
+        sim_fail("a WINDOW with %u bytes", n);
+    learn(c);
     if (strchr("ACD", c->head[3])) {
         memcpy(c->guest, c->head + 4, 4);
         memcpy(c->host, c->head + 8, 4);
@@ -218,6 +221,53 @@ static void put_frame(struct far *c) {
     put(c, frame, HEAD + n);
 }
 
+/* A frame of a shared channel that is as it should be, or nearly. */
+static void put_shared(struct far *c, unsigned kind) {
+    static const char *const syns[] = {"EM", "EM M3", "E", ""}, *const answers[] = {"EM M64", "EM",
+                                                                                    "EM M2", "E"};
+    static const unsigned char windows[][4] = {
+        {0, 0, 16, 0}, {0, 1, 0, 0}, {0}, {127, 255, 255, 255}, {128}};
+    unsigned which = byte(), name = which % NAMES, length = 0;
+    unsigned char frame[HEAD + 5000] = "VS1";
+    const char *text = "";
+
+    memset(frame + HEAD, 'm', sizeof frame - HEAD);
+    memcpy(frame + 4, c->tokens[name], 8);
+    if (!IS_GUEST) {
+        memcpy(frame + 4, "gue", 3);
+        frame[7] = (unsigned char)('0' + name);
+        memcpy(c->tokens[name], frame + 4, 4);
+        if (which & 32 || !*(frame + 8))
+            memcpy(frame + 8, "????", 4);
+    } else if (which & 32) {
+        frame[8] = (unsigned char)(which >> 6);
+    }
+    frame[3] = (unsigned char)"ACDDDWWHHBDHAAAA"[kind];
+    which >>= 2;
+    if (frame[3] == 'A') {
+        memcpy(frame + 8, "????", 4);
+        text = syns[which % 4];
+        if (kind == 12)
+            put(c, "VS1HINITINIT\0", HEAD);
+    } else if (frame[3] == 'C') {
+        text = answers[which % 4];
+        if (IS_GUEST && c->tokens[name][4] == '?')
+            memcpy(frame + 8, memcpy(c->tokens[name] + 4, "host", 4), 4);
+    } else if (frame[3] == 'D') {
+        length = which % 4 == 0 ? 0 : which % 4 == 1 ? 4096 : 1 + byte() * 17;
+    } else if (frame[3] == 'W') {
+        memcpy(frame + HEAD, windows[which % 5], 4);
+        length = kind == 6 && which > 40 ? 3 : 4;
+    } else if (kind == 11) {
+        memcpy(frame + 4, "INITINIT", 8);
+    }
+    if (*text)
+        memcpy(frame + HEAD, text, length = (unsigned)strlen(text));
+    frame[12] = (unsigned char)(length >> 8);
+    frame[13] = (unsigned char)length;
+    put(c, frame, HEAD + length);
+}
+
 static void to_app(unsigned op) {
     unsigned char bytes[600];
     struct sim_file *f = app_count ? apps[byte() % app_count] : NULL;
@@ -279,6 +329,10 @@ static bool act(void) {
             return true;
     if (input_at >= input_size || ops++ > OPS_MAX)
         return false;
+    if (op >= 0xE0) {
+        put_shared(c, op >> 1 & 15);
+        return true;
+    }
     switch (op >> 1 & 15) {
     case 0:
     case 1:
@@ -370,6 +424,8 @@ static void clean_up(void) {
     for (unsigned i = 0; i < channels_count(); i++)
         if (*channels_at(i)->name && !channels_at(i)->place) {
             channel_close(channels_at(i));
+            if (!IS_GUEST)
+                guests_leave(channels_at(i)->guest);
             channels_forget(channels_at(i));
         }
     if (channel_busy())

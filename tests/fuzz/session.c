@@ -15,6 +15,33 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static const struct frame_tokens tokens[] = {{"gues", "host"}, {"gues", "????"}, {"xxxx", "host"},
                                              {"RRRR", "RRRR"}, {"gues", "yyyy"}, {"INIT", "INIT"}};
 
+/* '+': it begins, or its service has answered. '*': it begins on a shared channel, or becomes
+ * one of such a channel's. False: neither is possible now. */
+static unsigned accept_shared(struct session *l) {
+    const struct frame syn = {FRAME_SYN, tokens[1], 2};
+    unsigned actions = session_frame(l, &syn, "EM", 2);
+
+    session_share(l);
+    return actions;
+}
+
+static bool begins(struct session *l, uint8_t kind, uint8_t first, unsigned *actions) {
+    *actions = 0;
+    if (kind == '+' && l->state == SESSION_IDLE && l->role == SESSION_GUEST)
+        *actions = session_open(l, (const unsigned char *)"gues", first & 1);
+    else if (kind == '+' && l->state == SESSION_CONNECTING)
+        *actions = session_connected(l, (const unsigned char *)"host");
+    else if (kind == '*' && l->state == SESSION_IDLE && l->role == SESSION_GUEST)
+        *actions = session_open_shared(l, (const unsigned char *)"gues");
+    else if (kind == '*' && l->state == SESSION_IDLE)
+        *actions = accept_shared(l);
+    else if (kind == '*' && l->state == SESSION_ESTABLISHED && l->many && !l->shared)
+        session_share(l);
+    else
+        return false;
+    return true;
+}
+
 /* Three bytes an event: what, whose, how long. Returns a sum of all actions and states. */
 static unsigned long run(const uint8_t *data, size_t size) {
     struct session l = {.role = data[0] & 1};
@@ -24,11 +51,7 @@ static unsigned long run(const uint8_t *data, size_t size) {
         struct frame f = {data[at], tokens[data[at + 1] % 6], data[at + 2]};
         unsigned actions;
 
-        if (data[at] == '+' && l.state == SESSION_IDLE && l.role == SESSION_GUEST)
-            actions = session_open(&l, (const unsigned char *)"gues", data[at + 1] & 1);
-        else if (data[at] == '+' && l.state == SESSION_CONNECTING)
-            actions = session_connected(&l, (const unsigned char *)"host");
-        else
+        if (!begins(&l, data[at], data[at + 1], &actions))
             actions = sessioncheck_step(&l, data[at] < ' ' ? NULL : &f,
                                         (enum session_event)(data[at] % (SESSION_STOP + 1)));
         sessioncheck_state(&l);

@@ -17,7 +17,7 @@ JOBS = len(os.sched_getaffinity(0))
 
 # What tests/unit/sim.c stands in for.
 WRAP = [f'-Wl,--wrap={name}' for name in (
-    'read recv readv write close shutdown sys_socket connect sys_accept setsockopt getsockopt file_mode file_look sys_open file_open_port getrandom syscall '
+    'read recv readv write writev close shutdown sys_socket connect sys_accept setsockopt getsockopt file_mode file_look sys_open file_open_port getrandom syscall '
     'sys_select sys_signalfd sigprocmask net_listen net_raise_lo net_unsent').split()]
 
 
@@ -29,6 +29,18 @@ def show(text):
             tap.result(*found.groups())
         else:
             tap.show(f'{"" if line.startswith("#") else "# "}{line}\n')
+
+
+def run(program, *args):
+    """Passes on the program's lines; true if it is satisfied."""
+    env = dict(os.environ, SEED=str(SEED), UBSAN_OPTIONS='print_stacktrace=1')
+    done = subprocess.run([program, *map(str, args)], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    text = done.stdout.decode(errors='backslashreplace')
+    name = pathlib.Path(program).name
+    show(text)
+    if done.returncode and 'not ok ' not in text:
+        show(f'not ok {name}: exit status {done.returncode}\n')
+    return done.returncode == 0
 
 
 def find(*names):
@@ -59,9 +71,9 @@ PARTS = sorted(p for room in ('base', 'wire', 'relay') for p in (ROOT / 'applets
 
 
 class Lib:
-    """The parts in one archive, with these Kconfig values."""
+    """The parts in one archive, with these Kconfig values. build: else there is only what compiling them needs."""
 
-    def __init__(self, name, cc, flags, config):
+    def __init__(self, name, cc, flags, config, build=True):
         self.dir = BUILD / 'tests' / name
         self.dir.mkdir(parents=True, exist_ok=True)
         lines = (f'# CONFIG_{k} is not set\n' if v == 'n' else f'CONFIG_{k}={v}\n' for k, v in config.items())
@@ -72,6 +84,8 @@ class Lib:
                        cwd=ROOT, check=True)
         self.command = [cc, '-std=c11', '-D_GNU_SOURCE', '-DVIOS_VERSION="test"', '-include', str(self.header), '-Iapplets/lib', '-Wall', '-Wextra',
                         *flags]
+        if not build:
+            return
         objects = [self.dir / f'{part.stem}.o' for part in PARTS]
         for part, obj in zip(PARTS, objects):
             subprocess.run([*self.command, '-c', part, '-o', obj], cwd=ROOT, check=True)

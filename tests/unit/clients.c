@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "../../applets/lib/relay/clients.h"
 #include "../../applets/lib/relay/channels.h"
+#include "../../applets/lib/relay/initiator.h"
 
 #include "fakes.h"
 #include "unit.h"
@@ -8,10 +9,14 @@
 static void fake_start(bool guests, names_fn *fn) { (void)guests, (void)fn; }
 static void fake_again(const char *name) { (void)name; }
 
-/* The table of channels: one letter each for what it is, and the turn of its last connection. Upper
- * case: silent last time. f free, b busy, d detached, c closed, g gone, - an empty slot. l, m, n:
- * lingers, m has been quiet longest, then l; k: lingers, with bytes for its client. */
+/* The table of channels: one letter each for what it is, and the turn of its last connection.
+ * Upper case: silent last time. f free, b busy, d detached, c closed, g gone, - an empty slot.
+ * l, m, n: lingers, m has been quiet longest, then l; k: lingers, with bytes for its client. a:
+ * asking. Digit: shared, by so many connections of 3; p: its last one is apart, so that the
+ * channel is free. */
 static struct conn busy = {.session = {.state = SESSION_ESTABLISHED}};
+static struct conn asking = {.session = {.state = SESSION_SYN_SENT}};
+static struct conn apart = {.session = {.state = SESSION_CLOSING}, .apart = true};
 static struct input stuck = {.head = 7, .tail = 8};
 static struct conn lingering[] = {
     {.session = {.state = SESSION_ESTABLISHED, .sent_eof = true}, .deadline = 0x180000001},
@@ -33,9 +38,14 @@ static void fill(const char *kinds, const unsigned *used) {
         ch = channels_add(name, 64);
         ch->end.fd = kind == 'c' ? -1 : 10;
         ch->end.attached = kind != 'd' && kind != 'c';
-        ch->silent = kinds[i] < 'a' && kinds[i] != '-';
+        ch->silent = kinds[i] >= 'A' && kinds[i] <= 'Z';
         ch->gone = kind == 'g';
+        ch->shared = kinds[i] >= '0' && kinds[i] <= '9';
+        ch->carried = ch->shared ? (unsigned)(kinds[i] - '0') : 0;
+        ch->places = 3;
         ch->conns = kind == 'b'                  ? &busy
+                    : kind == 'a'                ? &asking
+                    : kind == 'p'                ? &apart
                     : kind >= 'k' && kind <= 'n' ? &lingering[kind - 'k']
                                                  : NULL;
         if (ch->conns)
@@ -52,7 +62,7 @@ static void choice(void) {
     static const struct {
         const char *kinds;
         unsigned used[6];
-        int chosen, lively; /* -1: busy, -2: no host */
+        int chosen, lively; /* -1: busy, -2: no host, -3: one is asking */
     } rows[] = {
         {"", {0}, -2, -2},        {"f", {0}, 0, 0},         {"F", {0}, 0, -1},
         {"b", {0}, -1, -1},       {"d", {0}, -2, -2},       {"c", {0}, -2, -2},
@@ -62,6 +72,11 @@ static void choice(void) {
         {"-bf", {0, 1, 2}, 2, 2}, {"l", {0}, 0, 0},         {"blmnd", {0, 1, 2, 3, 4}, 2, 2},
         {"nkl", {1, 2, 3}, 2, 2}, {"kb", {1, 2}, -1, -1},   {"lmf", {1, 2, 9}, 2, 2},
         {"f-f", {2, 0, 1}, 2, 2}, {"gf", {1, 2}, 1, 1},     {"fdcbGf", {9, 1, 1, 1, 1, 8}, 5, 5},
+        {"ff2", {0}, 2, 2},       {"f123", {0}, 1, 1},      {"3f", {0}, 1, 1},
+        {"30", {0}, 1, 1},        {"3", {0}, -1, -1},       {"a", {0}, -3, -3},
+        {"ab3", {0}, -3, -3},     {"af", {0}, 1, 1},        {"aF", {0}, 1, -3},
+        {"al", {0}, 1, 1},        {"21", {9, 10}, 1, 1},    {"p", {0}, 0, 0},
+        {"pb", {0}, 0, 0},
     };
 
     for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++)
@@ -73,8 +88,11 @@ static void choice(void) {
             fill(rows[i].kinds, rows[i].used);
             c = clients_choose(&ch);
             if (lively && c == CLIENTS_SILENT)
-                c = CLIENTS_BUSY;
-            got = c < CLIENTS_BUSY ? (int)(ch - channels_at(0)) : c == CLIENTS_BUSY ? -1 : -2;
+                c = strchr(rows[i].kinds, 'a') ? CLIENTS_ASKING : CLIENTS_BUSY;
+            got = c < CLIENTS_ASKING    ? (int)(ch - channels_at(0))
+                  : c == CLIENTS_ASKING ? -3
+                  : c == CLIENTS_BUSY   ? -1
+                                        : -2;
             if ((c == CLIENTS_LINGERS) != (got >= 0 && strchr("lmn", rows[i].kinds[got]) != NULL))
                 FAIL("%s: %d is no channel that lingers", rows[i].kinds, got);
             if (got != wanted)
@@ -82,5 +100,11 @@ static void choice(void) {
         }
 }
 
-static const struct unit_case cases[] = {{"choice", choice}};
+static void all(void) {
+    role = &initiator;
+    conn_init(initiator.connections);
+    choice();
+}
+
+static const struct unit_case cases[] = {{"choice", all}};
 UNIT_MAIN("clients", cases)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "ends.h"
+#include "many.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,6 +39,10 @@ static void stream_fill(unsigned char *p, unsigned id, unsigned total, unsigned 
         p[i] = stream_byte(id, total, from + i);
 }
 
+void ends_fill(unsigned char *p, const struct dialog *s, unsigned n) {
+    stream_fill(p, s->id, s->total, s->sent, n);
+}
+
 static void sink_take(struct sink *s, const unsigned char *p, unsigned n, const char *whose) {
     for (unsigned i = 0; i < n; i++) {
         if (s->got < 8) {
@@ -55,14 +60,18 @@ static void sink_take(struct sink *s, const unsigned char *p, unsigned n, const 
     }
 }
 
-static unsigned some(unsigned n) {
+void ends_take(struct dialog *s, const unsigned char *p, unsigned n, const char *whose) {
+    sink_take(&s->sink, p, n, whose);
+}
+
+unsigned ends_some(unsigned n) {
     static const unsigned limits[] = {1, 30, 600, 5000, 40000, 200000};
     unsigned limit = limits[sim_random(6)];
 
     return 1 + sim_random(n < limit ? n : limit);
 }
 
-static long long min_time(long long a, long long b) { return a < 0 || (b >= 0 && b < a) ? b : a; }
+long long ends_sooner(long long a, long long b) { return a < 0 || (b >= 0 && b < a) ? b : a; }
 
 /* ---- apps ---- */
 
@@ -74,7 +83,7 @@ struct app *app_new(unsigned total, enum app_end end, long long start_at) {
     *a = (struct app){.id = app_count, .total = total, .end = end, .start_at = start_at};
     a->stop_at = end == APP_RESET ? sim_random(total + 1) : total;
     a->give_up_at = start_at + 400000 + sim_random(1000000);
-    a->f = sim_new(SIM_STREAM, 1 + some(70000), 1 + some(70000));
+    a->f = sim_new(SIM_STREAM, 1 + ends_some(70000), 1 + ends_some(70000));
     return a;
 }
 
@@ -116,7 +125,7 @@ static bool app_write(struct app *a) {
 
     if (a->ended || a->sent >= a->stop_at || !n || (a->taken && a->f->fd < 0))
         return app_finish(a);
-    n = some(n);
+    n = ends_some(n);
     n = n < sizeof bytes ? n : sizeof bytes;
     n = n < a->stop_at - a->sent ? n : a->stop_at - a->sent;
     stream_fill(bytes, a->id, a->total, a->sent, n);
@@ -142,7 +151,7 @@ static bool app_read(struct app *a) {
                  a->sink.total, a->sink.id);
         return a->saw_end = true;
     }
-    n = some(a->f->out.n);
+    n = ends_some(a->f->out.n);
     n = sim_get(&a->f->out, bytes, n < sizeof bytes ? n : sizeof bytes);
     sink_take(&a->sink, bytes, n, "app");
     if (ends_slow && !sim_random(8))
@@ -171,26 +180,25 @@ long long app_next(const struct app *a) {
     if (!a->impatient)
         next = a->give_up_at;
     if (a->pause_until > sim_now())
-        next = min_time(next, a->pause_until);
+        next = ends_sooner(next, a->pause_until);
     return next;
 }
 
 /* ---- the peer's writer ---- */
 
-static void send_bytes(struct peer *p, const void *bytes, unsigned n) {
+void peer_send_bytes(struct peer *p, const void *bytes, unsigned n) {
     if (sim_put(&p->q, bytes, n) != n)
         sim_fail("the test's queue is too small");
 }
 
-static void send_frame(struct peer *p, char ctrl, const struct tokens *t, const void *payload,
-                       unsigned n) {
+void peer_send(struct peer *p, char ctrl, const struct tokens *t, const void *payload, unsigned n) {
     unsigned char head[HEAD] = {'V', 'S', '1', (unsigned char)ctrl};
 
     memcpy(head + 4, t, 8);
     head[12] = (unsigned char)(n >> 8);
     head[13] = (unsigned char)n;
-    send_bytes(p, head, HEAD);
-    send_bytes(p, payload, n);
+    peer_send_bytes(p, head, HEAD);
+    peer_send_bytes(p, payload, n);
     sim_note("%s sends %c %.8s, %u", p->name, ctrl, (const char *)t, n);
 }
 
@@ -200,11 +208,11 @@ static void send_fill(struct peer *p, char byte, unsigned n) {
     memset(bytes, byte, sizeof bytes);
     for (unsigned k; n; n -= k) {
         k = n < sizeof bytes ? n : sizeof bytes;
-        send_bytes(p, bytes, k);
+        peer_send_bytes(p, bytes, k);
     }
 }
 
-static void new_token(unsigned char *token) {
+void peer_token(unsigned char *token) {
     for (int i = 0; i < 4; i++)
         token[i] = (unsigned char)(33 + sim_random(94));
 }
@@ -223,12 +231,17 @@ static void leave(struct peer *p) {
     p->act_at = sim_now() + sim_random(40);
 }
 
-static void send_reset(struct peer *p, const struct tokens *t) {
-    char text[600];
+unsigned peer_reason(char *text) {
     unsigned n = sim_random(3) ? 0 : sim_random(sim_random(9) ? 60 : 600);
 
     random_text(text, n);
-    send_frame(p, 'H', t, text, n);
+    return n;
+}
+
+static void send_reset(struct peer *p, const struct tokens *t) {
+    char text[600];
+
+    peer_send(p, 'H', t, text, peer_reason(text));
     p->s->sent_reset = true;
     p->s->reset_at = sim_now();
     leave(p);
@@ -236,7 +249,7 @@ static void send_reset(struct peer *p, const struct tokens *t) {
 
 /* ---- sessions ---- */
 
-static struct dialog *new_session(struct peer *p) {
+struct dialog *peer_dialog(struct peer *p) {
     static const enum plan rare[] = {PLAN_RESET,  PLAN_VIOLATE, PLAN_MUTE,
                                      PLAN_SILENT, PLAN_REFUSE,  PLAN_WRONG};
     struct dialog *s = &sessions[session_count++];
@@ -248,9 +261,10 @@ static struct dialog *new_session(struct peer *p) {
     s->plan = sim_random(3) ? PLAN_CLEAN : rare[sim_random(6)];
     s->at = sim_random(s->total + 1);
     s->give_up_at = sim_now() + 450000 + sim_random(900000);
-    p->s = s;
     return s;
 }
+
+static struct dialog *peer_new_session(struct peer *p) { return p->s = peer_dialog(p); }
 
 static void violate(struct peer *p) {
     struct dialog *s = p->s;
@@ -264,33 +278,33 @@ static void violate(struct peer *p) {
     case 0:
         random_text(junk, n);
         junk[0] = 'x';
-        send_bytes(p, junk, n);
+        peer_send_bytes(p, junk, n);
         break;
     case 1:
-        new_token(sim_random(2) ? wrong.guest : wrong.host);
-        send_frame(p, 'D', &wrong, "abc", 3);
+        peer_token(sim_random(2) ? wrong.guest : wrong.host);
+        peer_send(p, 'D', &wrong, "abc", 3);
         p->stale[p->stale_count++ % 16] = wrong; /* too late, it gets an answer of its own */
         break;
     case 2:
         own = s->tokens;
-        send_frame(p, "ABCZ"[sim_random(4)], &own, "E", sim_random(2));
+        peer_send(p, "ABCZ"[sim_random(4)], &own, "E", sim_random(2));
         break;
     case 3:
         if (s->eos) {
-            send_frame(p, 'D', &s->tokens, "", 0);
+            peer_send(p, 'D', &s->tokens, "", 0);
             s->sent_eos = true;
         }
-        send_frame(p, 'D', &s->tokens, "", 0);
+        peer_send(p, 'D', &s->tokens, "", 0);
         break;
     case 4:
-        send_bytes(p, "VS2D", 4);
+        peer_send_bytes(p, "VS2D", 4);
         break;
     case 5:
-        send_bytes(p, "V", 1);
-        send_frame(p, 'D', &s->tokens, "x", 1);
+        peer_send_bytes(p, "V", 1);
+        peer_send(p, 'D', &s->tokens, "x", 1);
         break;
     default:
-        send_frame(p, 'A', &s->tokens, "", 0);
+        peer_send(p, 'A', &s->tokens, "", 0);
     }
 }
 
@@ -313,15 +327,15 @@ static bool speak(struct peer *p) {
     if (n) {
         if (s->plan != PLAN_CLEAN)
             n = s->at - s->sent;
-        n = some(n);
+        n = ends_some(n);
         n = n < 65535 ? n : 65535;
         stream_fill(bytes, s->id, s->total, s->sent, n);
-        send_frame(p, 'D', &s->tokens, bytes, n);
+        peer_send(p, 'D', &s->tokens, bytes, n);
         s->sent += n;
         return true;
     }
     if (s->eos) {
-        send_frame(p, 'D', &s->tokens, "", 0);
+        peer_send(p, 'D', &s->tokens, "", 0);
         s->sent_eos = true;
         if (s->got_eos)
             leave(p);
@@ -337,10 +351,11 @@ static bool speak(struct peer *p) {
 static void reply(struct peer *p) {
     struct dialog *s = p->s;
     struct tokens t = s->tokens;
+    char text[16];
 
     if (s->plan == PLAN_REFUSE) {
         memset(&t, 'R', sizeof t);
-        if (p->speaks_eos)
+        if (p->level)
             memcpy(t.guest, s->tokens.guest, 4);
         send_reset(p, &t);
         p->must_fill = false;
@@ -348,15 +363,17 @@ static void reply(struct peer *p) {
         return;
     }
     if (s->plan == PLAN_WRONG) {
-        new_token(t.guest);
-        send_frame(p, "CHDBA"[sim_random(5)], &t, "VVSVS1VS1C", sim_random(11));
-        send_bytes(p, "VVSVS1HVS1Cab", sim_random(14));
-        send_bytes(p, "\n", 1);
+        peer_token(t.guest);
+        peer_send(p, "CHDBA"[sim_random(5)], &t, "VVSVS1VS1C", sim_random(11));
+        peer_send_bytes(p, "VVSVS1HVS1Cab", sim_random(14));
+        peer_send_bytes(p, "\n", 1);
         s->plan = PLAN_CLEAN;
     }
-    new_token(s->tokens.host);
-    s->eos = s->offered && p->speaks_eos;
-    send_frame(p, 'C', &s->tokens, "E", s->eos);
+    peer_token(s->tokens.host);
+    s->eos = s->offered && p->level;
+    s->offered_many &= p->level == LEVEL_MANY;
+    snprintf(text, sizeof text, s->offered_many ? "EM M%u" : "E", p->places);
+    peer_send(p, 'C', &s->tokens, text, s->eos ? (unsigned)strlen(text) : 0);
     p->state = PEER_SYN_RCVD;
     p->must_fill = false;
     p->may_fill = true;
@@ -364,33 +381,39 @@ static void reply(struct peer *p) {
 
 /* (guest) A SYN, with all that may come before it. */
 static void start(struct peer *p) {
-    struct dialog *s = new_session(p);
+    struct dialog *s = peer_new_session(p);
     struct tokens none;
-    unsigned offer = p->speaks_eos ? 1 + sim_random(3) : 0;
+    unsigned offer = p->level ? 1 + sim_random(3) : 0;
 
     if (s->plan == PLAN_SILENT)
         s->plan = PLAN_CLEAN;
     p->sessions_left--;
-    new_token(s->tokens.guest);
+    peer_token(s->tokens.guest);
     memset(s->tokens.host, '?', 4);
     if (p->must_fill)
-        send_fill(p, p->speaks_eos ? '1' : 'V', p->speaks_eos ? FILLER : FLOOD);
-    else if (!p->speaks_eos && !sim_random(3))
+        send_fill(p, p->level ? '1' : 'V', p->level ? FILLER : FLOOD);
+    else if (!p->level && !sim_random(3))
         send_fill(p, 'V', FLOOD);
     p->must_fill = false;
     if (!sim_random(12)) { /* a frame of a connection that the host never had */
         none = s->tokens;
-        new_token(none.guest);
-        new_token(none.host);
-        send_frame(p, sim_random(2) ? 'D' : 'B', &none, "", 0);
+        peer_token(none.guest);
+        peer_token(none.host);
+        peer_send(p, sim_random(2) ? 'D' : 'B', &none, "", 0);
         if (sim_random(2))
-            send_frame(p, 'D', &none, "", 0);
+            peer_send(p, 'D', &none, "", 0);
         p->stale[p->stale_count++ % 16] = none;
     }
-    if (sim_random(2))
-        send_frame(p, 'H', &s->tokens, "", 0);
-    send_frame(p, 'A', &s->tokens, "EMx", offer);
+    s->mistaken = p->level == LEVEL_MANY && !sim_random(12);
+    p->mistakes += s->mistaken;
+    if (p->level == LEVEL_MANY && !s->mistaken)
+        peer_send(p, 'H', &(struct tokens){"INIT", "INIT"}, "", 0);
+    else if (sim_random(2))
+        peer_send(p, 'H', &s->tokens, "", 0);
+    peer_send(p, 'A', &s->tokens, p->level == LEVEL_MANY ? "EMx" : "Exy",
+              p->level == LEVEL_MANY && offer == 1 ? 2 : offer);
     s->offered = offer > 0;
+    s->offered_many = p->level == LEVEL_MANY;
     p->state = PEER_SYN_SENT;
     if (s->plan == PLAN_REFUSE && sim_random(2))
         send_reset(p, &s->tokens); /* gives up at once */
@@ -411,13 +434,13 @@ static bool same(const struct tokens *a, const struct tokens *b) {
 
 /* Whether the frame belongs to a session that the peer has ended, and the program had not ended
  * when it sent this. */
-static bool is_late(const struct peer *p) {
+bool peer_is_late(const struct peer *p) {
     for (unsigned i = 0; i < session_count; i++) {
         const struct dialog *s = &sessions[i];
 
-        if (s == p->s || memcmp(p->tokens.guest, s->tokens.guest, 4))
+        if (s == p->s || s->many != MANY_NOT || memcmp(p->tokens.guest, s->tokens.guest, 4))
             continue;
-        if (p->ctrl != 'H' && (s->got_eos || s->got_reset))
+        if (p->ctrl != 'H' && !s->again && (s->got_reset || (s->got_eos && p->ctrl != 'W')))
             sim_fail("%s: frame %c of session %u after its end", p->name, (int)p->ctrl, s->id);
         return true;
     }
@@ -427,12 +450,12 @@ static bool is_late(const struct peer *p) {
 /* Nobody expects this frame: it belongs to a session that has just ended, or to one of before the
  * host's coming. */
 static void stray(struct peer *p) {
-    if (is_late(p))
+    if (peer_is_late(p))
         return;
     if (!p->lenient)
         sim_fail("%s: unexpected frame %c %.8s", p->name, (int)p->ctrl, (const char *)&p->tokens);
     if (p->is_host && p->q.n < 1000)
-        send_frame(p, 'H', &p->tokens, "", 0);
+        peer_send(p, 'H', &p->tokens, "", 0);
 }
 
 static void take_reset(struct peer *p) {
@@ -447,12 +470,20 @@ static void take_reset(struct peer *p) {
         p->greeted = true;
         return;
     }
+    if (init && !p->is_host && p->mistakes) {
+        p->mistakes--;
+        if (p->s && p->s->mistaken) {
+            p->s->lost = true;
+            leave(p);
+        }
+        return;
+    }
     for (unsigned i = 0; i < 16; i++)
         if (!p->is_host && same(&p->tokens, &p->stale[i])) {
             memset(&p->stale[i], 0, sizeof p->stale[i]); /* once for each pair */
             return;
         }
-    if (!p->is_host && !own && !is_late(p) && !p->lenient)
+    if (!p->is_host && !own && !peer_is_late(p) && !p->lenient)
         sim_fail("%s: RESET of a stranger %.8s", p->name, (const char *)&p->tokens);
     if (p->length && !p->is_host && p->s && own && !p->s->offered)
         sim_fail("%s: a reason for one that did not offer", p->name);
@@ -483,11 +514,13 @@ static void take_syn(struct peer *p) {
     for (unsigned i = 0; i < session_count; i++)
         if (!memcmp(sessions[i].tokens.guest, p->tokens.guest, 4))
             sim_fail("%s: a guest token is used again", p->name);
-    if (p->length != CONFIG_FEATURE_HALF_CLOSE || (p->length && p->text[0] != 'E'))
+    if (p->length != CONFIG_FEATURE_HALF_CLOSE + CONFIG_FEATURE_MANY ||
+        memcmp(p->text, "EM", p->length))
         sim_fail("%s: a SYN with %u bytes of capabilities", p->name, p->length);
-    s = new_session(p);
+    s = peer_new_session(p);
     s->tokens = p->tokens;
     s->offered = p->length > 0;
+    s->offered_many = p->length > 1;
     p->may_fill = p->renewed;
     p->lenient =
         p->f->in.total - p->f->in.n < p->init_at; /* it will know only then that this host is new */
@@ -505,12 +538,13 @@ static void take_synack(struct peer *p) {
 
     if (p->is_host || !s || p->state != PEER_SYN_SENT ||
         memcmp(s->tokens.guest, p->tokens.guest, 4)) {
-        if (!p->is_host && is_late(p))
+        if (!p->is_host && peer_is_late(p))
             return;
         sim_fail("%s: unexpected SYNACK", p->name);
     }
-    if (p->length &&
-        (!s->offered || p->length > 1 || p->text[0] != 'E' || !CONFIG_FEATURE_HALF_CLOSE))
+    s->offered_many &= CONFIG_FEATURE_MANY;
+    if (p->length && (!s->offered || p->text[0] != 'E' || !CONFIG_FEATURE_HALF_CLOSE ||
+                      (p->length > 1) != s->offered_many))
         sim_fail("%s: a SYNACK with %u bytes", p->name, p->length);
     s->tokens = p->tokens;
     s->eos = p->length > 0;
@@ -525,12 +559,14 @@ static void take_synack(struct peer *p) {
         s->plan = PLAN_MUTE;
         s->at = 0;
         wrong = s->tokens;
-        new_token(wrong.host);
-        send_frame(p, "ADB"[sim_random(3)], &wrong, "", 0);
+        peer_token(wrong.host);
+        peer_send(p, "ADB"[sim_random(3)], &wrong, "", 0);
         p->stale[p->stale_count++ % 16] = wrong;
         return;
     }
-    send_frame(p, 'B', &s->tokens, "", 0);
+    peer_send(p, 'B', &s->tokens, "", 0);
+    if (s->offered_many)
+        many_begin(p);
 }
 
 static void take_data(struct peer *p) {
@@ -563,6 +599,27 @@ static void take_ack(struct peer *p) {
     p->s->opened = true;
     p->s->last_byte_at = sim_now();
     p->may_fill = p->renewed = false;
+    if (p->s->offered_many)
+        many_begin(p);
+}
+
+/* (a host that shares no more, or an original that has come unseen) The program may still
+ * believe in a shared channel: nothing is heard until it begins anew. (guest) Nor until it
+ * answers the SYN. */
+static bool is_deaf(struct peer *p) {
+    bool init = p->ctrl == 'H' && !memcmp(&p->tokens, "INITINIT", 8);
+
+    if (!p->deaf)
+        return false;
+    if (p->is_host)
+        p->deaf = !init;
+    else
+        p->deaf = !p->s || memcmp(p->tokens.guest, p->s->tokens.guest, 4) != 0;
+    if (p->deaf && p->is_host && p->ctrl == 'A' && p->level == LEVEL_MANY && p->q.n < 1000) {
+        peer_send(p, 'H', &(struct tokens){"INIT", "INIT"}, "", 0);
+        p->renewed = true;
+    }
+    return p->deaf || init;
 }
 
 /* A frame is complete; of DATA, its header. */
@@ -570,6 +627,15 @@ static void take_frame(struct peer *p) {
     sim_note("%s gets %c %.8s, %u", p->name, (int)p->ctrl, (const char *)&p->tokens, p->length);
     if (!printable(p->tokens.guest, 8, 33))
         sim_fail("%s: tokens that are not printable", p->name);
+    if (p->shared) {
+        many_frame(p);
+        return;
+    }
+    p->after_init = p->ctrl == 'A' && p->after_reset && p->after_init;
+    if (is_deaf(p)) {
+        p->after_reset = p->after_init = p->ctrl == 'H' && !p->deaf;
+        return;
+    }
     if (p->filler && !p->lenient && p->ctrl != 'H' &&
         p->ctrl != 'A') /* lenient: it may be the end of a frame for the host before */
         sim_fail("%s: filler before %c", p->name, (int)p->ctrl);
@@ -585,14 +651,19 @@ static void take_frame(struct peer *p) {
         take_synack(p);
     else if (p->ctrl == 'D')
         take_data(p);
-    else
+    else if (p->ctrl != 'W' || (!p->lenient && !peer_is_late(p)))
         sim_fail("%s: a frame with ctrl %#x", p->name, p->ctrl);
     p->after_reset = p->ctrl == 'H';
+    p->after_init = p->after_reset && !memcmp(&p->tokens, "INITINIT", 8);
 }
 
 static void take_payload(struct peer *p, const unsigned char *bytes, unsigned n) {
     struct dialog *s = p->s;
 
+    if (p->shared && p->ctrl == 'D') {
+        many_payload(p, bytes, n);
+        return;
+    }
     if (p->ctrl == 'D') {
         if (s && p->state == PEER_OPEN && same(&s->tokens, &p->tokens)) {
             sink_take(&s->sink, bytes, n, p->name);
@@ -618,7 +689,7 @@ static void take_header(struct peer *p) {
 static bool may_begin(const struct peer *p) {
     if (memcmp(p->head, "VS1", p->have < 3 ? p->have : 3) != 0)
         return false;
-    return !p->lenient || p->have < 4 || memchr("ABCDH", p->head[3], 5);
+    return !p->lenient || p->have < 4 || memchr("ABCDHW", p->head[3], 6);
 }
 
 static void take_byte(struct peer *p, unsigned char byte) {
@@ -658,6 +729,12 @@ static void take_bytes(struct peer *p, const unsigned char *bytes, unsigned n) {
 
 /* ---- the peer ---- */
 
+static enum level random_level(void) {
+    static const enum level levels[] = {LEVEL_ORIGINAL, LEVEL_EOS, LEVEL_MANY, LEVEL_MANY};
+
+    return levels[sim_random(4)];
+}
+
 struct peer *peer_new(bool is_host, const char *name) {
     struct peer *p = &peers[peer_count++];
 
@@ -665,7 +742,8 @@ struct peer *peer_new(bool is_host, const char *name) {
     strncpy(p->name, name, sizeof p->name - 1);
     p->q.cap = QUEUE;
     p->q.data = malloc(QUEUE);
-    p->speaks_eos = sim_random(4) != 0;
+    p->level = random_level();
+    p->places = 1 + sim_random(MANY_AT_ONCE);
     return p;
 }
 
@@ -675,6 +753,9 @@ void peer_attach(struct peer *p, struct sim_file *f, bool opened) {
     sim_note("%s: %s", p->name, opened ? "opened" : "attached");
     p->f = f;
     p->attached = true;
+    p->deaf = false;
+    if (!opened && !sim_random(3))
+        p->level = random_level(); /* another program */
     p->have = p->left = p->filler = 0;
     p->greeted = false;
     p->after_reset = !opened; /* a host that has just come is in LISTEN: the RESET may have gone
@@ -685,7 +766,7 @@ void peer_attach(struct peer *p, struct sim_file *f, bool opened) {
     p->init_at = 0;
     p->renewed = !opened;
     if (p->is_host && !opened) {
-        send_frame(p, 'H', &(struct tokens){"INIT", "INIT"}, "", 0);
+        peer_send(p, 'H', &(struct tokens){"INIT", "INIT"}, "", 0);
         p->init_at = f->in.total + HEAD;
     }
 }
@@ -700,6 +781,8 @@ void peer_detach(struct peer *p) {
         if (sessions[i].peer == p && sessions[i].said_at > taken)
             sessions[i].lost = true; /* perhaps: more than one may wait behind a slow app */
     p->q.n = p->left = p->have = 0;
+    if (p->shared)
+        many_end(p, false);
     if (!p->s)
         return;
     p->s->lost = true;
@@ -712,7 +795,7 @@ static bool peer_read(struct peer *p) {
 
     if (!p->f->out.n || p->pause_until > sim_now())
         return false;
-    n = some(p->f->out.n);
+    n = ends_some(p->f->out.n);
     n = sim_get(&p->f->out, bytes, n < sizeof bytes ? n : sizeof bytes);
     take_bytes(p, bytes, n);
     if (ends_slow && !sim_random(10))
@@ -733,7 +816,7 @@ static bool peer_write(struct peer *p) {
         return false;
     if (p->f->kind != SIM_PORT ||
         sim_random(2)) /* else a whole buffer of the port, if there is as much */
-        n = some(n);
+        n = ends_some(n);
     n = n < sizeof bytes ? n : sizeof bytes;
     if (p->f->in.total < p->init_at) { /* the greeting goes in one piece, alone */
         if (p->f->in.cap - p->f->in.n < HEAD)
@@ -750,6 +833,8 @@ static bool peer_write(struct peer *p) {
 static bool peer_step(struct peer *p) {
     struct dialog *s = p->s;
 
+    if (p->shared)
+        return many_step(p);
     if (s && s->give_up_at <= sim_now()) {
         s->impatient = true;
         send_reset(p, &s->tokens);
@@ -785,15 +870,18 @@ long long peer_next(const struct peer *p) {
 
     if (!p->attached)
         return -1;
+    if (p->shared)
+        next = many_next(p);
     if (p->s)
         next = p->s->give_up_at;
     if (p->pause_until > sim_now())
-        next = min_time(next, p->pause_until);
+        next = ends_sooner(next, p->pause_until);
     if (p->act_at > sim_now() &&
-        (p->state == PEER_REPLYING || (p->state == PEER_IDLE && !p->is_host && p->sessions_left)))
-        next = min_time(next, p->act_at);
+        (p->state == PEER_REPLYING ||
+         (p->state == PEER_IDLE && !p->shared && !p->is_host && p->sessions_left)))
+        next = ends_sooner(next, p->act_at);
     if (p->state == PEER_OPEN && !p->s->eos && p->s->last_byte_at + 200 > sim_now())
-        next = min_time(next, p->s->last_byte_at + 200);
+        next = ends_sooner(next, p->s->last_byte_at + 200);
     return next;
 }
 
@@ -838,7 +926,8 @@ void ends_check(bool stopped, bool hurried) {
     for (unsigned i = 0; i < peer_count; i++) {
         struct peer *p = &peers[i];
 
-        due[i] = !stopped || (p->state == PEER_OPEN && !(p->s->got_eos && p->s->sent_eos));
+        due[i] =
+            !stopped || p->shared || (p->state == PEER_OPEN && !(p->s->got_eos && p->s->sent_eos));
         peer_drain(p);
         due[i] &= !hurried ||
                   (!p->have &&
@@ -847,6 +936,12 @@ void ends_check(bool stopped, bool hurried) {
     for (unsigned i = 0; i < peer_count; i++)
         if (peers[i].s && peers[i].attached && due[i])
             sim_fail("%s: session %u has lost its RESET", peers[i].name, peers[i].s->id);
+    for (unsigned i = 0; i < peer_count; i++) {
+        const struct dialog *d = many_unended(&peers[i], stopped);
+
+        if (d && peers[i].attached && due[i])
+            sim_fail("%s: session %u has no end", peers[i].name, d->id);
+    }
     for (unsigned i = 0; i < app_count; i++) {
         while (app_act(&apps[i]))
             continue;

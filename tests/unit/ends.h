@@ -55,24 +55,44 @@ struct tokens {
     unsigned char guest[4], host[4];
 };
 
-/* said_at: where its end is in the stream to the program. */
+/* On a shared channel: not (any more); (guest) its SYN has no answer; (host) its SYN has come;
+ * open. */
+enum many { MANY_NOT, MANY_ASKING, MANY_ANSWERING, MANY_OPEN };
+
+enum { MANY_AT_ONCE = 6 };
+
+/* said_at: where its end is in the stream to the program. credit, granted: payload bytes that the
+ * peer, and that the program, may still send. */
 struct dialog {
     const struct peer *peer;
     unsigned long long said_at;
     unsigned id, total, sent, at;
     enum plan plan;
     struct tokens tokens;
-    bool offered, eos, sent_eos, got_eos, sent_reset, got_reset, opened, lost, impatient,
-        started_clean;
-    long long reset_at, give_up_at, last_byte_at;
+    bool offered, offered_many, mistaken, eos, sent_eos, got_eos, sent_reset, got_reset, opened,
+        lost, impatient, started_clean;
+    enum many many;
+    bool first; /* it began the sharing */
+    bool again; /* its token was in one more SYN, which the program may take for a new one */
+    unsigned credit, granted;
+    long long reset_at, give_up_at, last_byte_at, answer_at;
     struct sink sink;
 };
 
+/* What a peer knows: the original, our programs without M, and with it. */
+enum level { LEVEL_ORIGINAL, LEVEL_EOS, LEVEL_MANY };
+
 /* lenient: its stream may begin in the midst of a frame, until the first SYN. sessions_left:
  * (guest) to be started. must_fill, may_fill: whether filler must, or may, come before the next
- * SYN. */
+ * SYN. after_reset, after_init: a RESET was the frame before, and one of INIT. mistakes: (guest)
+ * SYNs that offered M without such a RESET before them. shared: many dialogs are on the channel;
+ * places: at most, as a host says; deaf: that is over for the peer, and the program may not know
+ * it yet; provoked: the program has cause to end it. */
 struct peer {
-    bool is_host, attached, lenient, must_fill, may_fill, renewed, after_reset, greeted, speaks_eos;
+    bool is_host, attached, lenient, must_fill, may_fill, renewed, after_reset, after_init, greeted,
+        shared, deaf, provoked;
+    enum level level;
+    unsigned places, mistakes, shared_syns;
     struct sim_file *f;
     char name[24];
     enum peer_state state;

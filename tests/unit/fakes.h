@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fakes: what surrounds the proxies, for tests that run them without it: names that the test gives,
- * and no memory to give back. What includes this defines fake_start() and fake_again(); root_path()
- * is sim/NAME. */
+ * and memory that is zeroed where it would be given back. What includes this defines fake_start()
+ * and fake_again(); root_path() is sim/NAME. */
 #ifndef VIOS_FAKES_H
 #define VIOS_FAKES_H
 
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../../applets/lib/base/file.h"
@@ -40,8 +42,23 @@ const struct names dirwatch_ports = {fake_start_ports, fake_again, root_path, NU
 const struct names dirwatch_guests = {fake_start_guests, fake_again, root_path, NULL};
 const struct names sysfs_ports = {fake_start_ports, fake_again, root_path, NULL};
 
-/* Nothing may be needed of what is given back. */
-void memory_give_back(void *p, size_t n) { memset(p, 0, n); }
+/* The same for each run of a process: what one has left there, the next one finds. */
+void *memory_reserve(size_t n) {
+    static void *p;
+
+    if (!p && posix_memalign(&p, MEMORY_PAGE, n))
+        abort();
+    return p;
+}
+
+/* Nothing may be needed of what is given back: the whole pages, as they really are. */
+void memory_give_back(void *p, size_t n) {
+    uintptr_t begin = ((uintptr_t)p + MEMORY_PAGE - 1) & ~(uintptr_t)(MEMORY_PAGE - 1);
+    uintptr_t end = ((uintptr_t)p + n) & ~(uintptr_t)(MEMORY_PAGE - 1);
+
+    if (begin < end)
+        memset((void *)begin, 0, end - begin);
+}
 void memory_trim(void) {}
 
 #endif

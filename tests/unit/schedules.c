@@ -31,14 +31,16 @@
 #include "../../applets/lib/relay/clients.h"
 #include "../../applets/lib/relay/host.h"
 #include "../../applets/lib/relay/relay.h"
+#include "../../applets/lib/relay/sender.h"
 #include "ends.h"
 #include "fakes.h"
+#include "many.h"
 
 enum { PORTS = 4, GRACE = 700 /* ms, of proxy.c */ };
 
 static const char *config;
 static bool is_guest, stopping, stop_early;
-static struct sim_file *listener, *news;
+static struct sim_file *news;
 static names_fn *tell;
 static struct sim_file *ports[PORTS];
 static bool named[PORTS];
@@ -98,17 +100,6 @@ static void fake_again(const char *name) {
     else if (named[index_of(name)])
         tell(name, true);
 }
-
-int __wrap_net_listen(const struct net_address *a);
-int __wrap_net_listen(const struct net_address *a) {
-    (void)a;
-    listener = sim_new(SIM_LISTENER, 1, 1);
-    sim_give(listener, -1);
-    return listener->fd;
-}
-
-int __wrap_net_raise_lo(void);
-int __wrap_net_raise_lo(void) { return 0; }
 
 /* ---- the world ---- */
 
@@ -352,32 +343,69 @@ static bool may_ignore(const struct channel *ch, const struct sim_file *f) {
 
     if (!ch->end.attached || (ch->paused && ch->retry) || (ch->end.owed_bytes && !sim_writable(f)))
         return true;
-    if (!c)
+    if (channel_is_shared(ch))
+        return ch->held;
+    if (!c || c->apart)
         return all_busy();
     if (c->session.state == SESSION_CLOSING)
         return t && (!sim_writable(t) || (c->wait == CONN_DRAIN && c->deadline <= sim_now() + 20));
     return t && conn_is_stuck(c) && !sim_writable(t);
 }
 
+static void check_conn(const struct channel *ch, const struct conn *c, bool attached) {
+    const struct sim_file *t = sim_at(c->fd);
+
+    if (!t || t->pending)
+        return;
+    if (conn_is_stuck(c) && sim_writable(t))
+        sim_fail("%s: an app would take bytes, and the program sleeps", ch->name);
+    if (sim_readable(t) && session_reads_local(&c->session) && session_has_credit(&c->session) &&
+        attached && !ch->end.owed_bytes && !c->apart)
+        sim_fail("%s: an app has bytes, and the program sleeps", ch->name);
+}
+
+/* Credit is neither lost nor made. f: nothing is under way: then both ends agree on it. */
+static void check_credit(const struct channel *ch, const struct conn *c, const struct sim_file *f,
+                         const struct peer *p) {
+    const struct session *l = &c->session;
+    const struct dialog *d = many_find(p, l->tokens.guest);
+    unsigned open = l->granted + c->coming + c->window.n;
+
+    if (!l->shared || session_is_ending(l) || c->apart)
+        return;
+    if (open > WINDOW_BYTES)
+        sim_fail("%s: credit: %u granted, %u coming, %u waiting", ch->name, l->granted, c->coming,
+                 c->window.n);
+    if (!l->got_eof && !c->due && c->received && !session_is_connecting(l) &&
+        (!open || (ch->carried > 1 && conn_grant(c) >= CONFIG_WINDOW / 2)))
+        sim_fail("%s: credit is kept back: %u granted, %u coming, %u waiting", ch->name, l->granted,
+                 c->coming, c->window.n);
+    if (!d || f->in.n || f->out.n || p->q.n || ch->end.owed_bytes || c->due || d->plan == PLAN_MUTE)
+        return;
+    if (d->credit != l->granted || d->granted != l->credit)
+        sim_fail("%s: session %u may send %u of %u bytes, and the program %u of %u", ch->name,
+                 d->id, d->credit, l->granted, l->credit, d->granted);
+}
+
 static void check_channel(const struct channel *ch, const struct sim_file *f) {
     const struct conn *c = ch->conns;
-    const struct sim_file *t = c ? sim_at(c->fd) : NULL;
 
-    if ((ch->out && !ch->end.owed_bytes) || (ch->in && !ch->in->filled && !ch->in->left))
+    bool waits =
+        ch->held && ch->end.owed_bytes; /* a SYN, until the RESET of the one before is out */
+
+    if ((ch->out && !ch->end.owed_bytes) || (ch->in && !ch->in->filled && !ch->in->left && !waits))
         sim_fail("%s: keeps a buffer with nothing in it", ch->name);
-    if (sim_writable(f) && (ch->end.owed_bytes || (c && c->due)))
+    if (sim_writable(f) && (ch->end.owed_bytes || (f->attached && sender_is_due(ch))))
         sim_fail("%s: bytes for a channel that would take them, and the program sleeps", ch->name);
     if (!ch->end.attached && f->attached && sim_writable(f))
         sim_fail("%s: the host has come, and the program sleeps", ch->name);
     if (sim_readable(f) && f->attached && !may_ignore(ch, f))
         sim_fail("%s: %u bytes to read in state %s, and the program sleeps", ch->name, f->in.n,
                  c ? session_state_name(&c->session) : "-");
-    if (!t || t->pending)
-        return;
-    if (conn_is_stuck(c) && sim_writable(t))
-        sim_fail("%s: an app would take bytes, and the program sleeps", ch->name);
-    if (sim_readable(t) && session_reads_local(&c->session) && f->attached && !ch->end.owed_bytes)
-        sim_fail("%s: an app has bytes, and the program sleeps", ch->name);
+    for (; c; c = c->next) {
+        check_conn(ch, c, f->attached);
+        check_credit(ch, c, f, &peers[index_of(ch->name)]);
+    }
 }
 
 static void sleeps(void) {
@@ -389,7 +417,7 @@ static void sleeps(void) {
             (!is_guest || !sim_at(ch->end.fd)->unplugged) && !sim_at(ch->end.fd)->in_end)
             check_channel(ch, sim_at(ch->end.fd));
     }
-    if (is_guest && has_client() && !sim_watches(listener, false) && !sim_faults.no_fd &&
+    if (is_guest && has_client() && !sim_watches(sim_listener, false) && !sim_faults.no_fd &&
         !sim_faults.high_fd && !stopping && clients_choose(&ch) <= CLIENTS_LINGERS)
         sim_fail("a client waits, a channel is free or lingers, and the program sleeps");
 }
@@ -460,9 +488,9 @@ static void setup(void) {
         named[i] = sim_random(10) != 0;
         if (!named[i])
             back_at[i] = sim_now() + 1 + sim_random(1000);
-        peer_new(is_guest, name)->sessions_left = is_guest ? 0 : sim_random(5);
+        peer_new(is_guest, name)->sessions_left = is_guest ? 0 : sim_random(8);
     }
-    for (unsigned i = 0, n = is_guest ? 1 + sim_random(8) : 0; i < n; i++)
+    for (unsigned i = 0, n = is_guest ? 1 + sim_random(sim_random(2) ? 8 : 16) : 0; i < n; i++)
         app_new(sim_random(8) ? 8 + sim_random(ends_size) : 0,
                 (enum app_end)(sim_random(8) < 6 ? sim_random(2) : 2 + sim_random(2)),
                 sim_now() + sim_random(sim_random(2) ? 20 : 4000));

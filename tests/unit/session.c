@@ -19,7 +19,8 @@ enum {
     ABORT = SESSION_ABORT
 };
 
-/* Where a link is before an event; E: agreed; S, G: end of stream sent, got. */
+/* Where a link is before an event; E: agreed; S, G: end of stream sent, got; SHARED: on a channel
+ * that carries many. */
 enum before {
     IDLE,
     SYN_SENT,
@@ -32,11 +33,40 @@ enum before {
     OPEN_S,
     CLOSING_ORDERLY,
     CLOSING_ABORT,
-    ENDED
+    ENDED,
+    SHARED_ASKING, /* of a guest's; SHARED_CONNECTING: of a host's */
+    SHARED_ASKING_S,
+    SHARED_CONNECTING,
+    SHARED_CONNECTING_G,
+    SHARED_OPEN,
+    SHARED_OPEN_S,
+    SHARED_OPEN_G,
+    SHARED_CLOSING_ORDERLY,
+    SHARED_CLOSING_ABORT,
+    SHARED_ENDED
 };
-static const char *const before_names[] = {
-    "idle",        "syn-sent",   "connecting", "syn-rcvd",        "open",          "open-E",
-    "open-E-sent", "open-E-got", "open-sent",  "closing-orderly", "closing-abort", "over"};
+static const char *const before_names[] = {"idle",
+                                           "syn-sent",
+                                           "connecting",
+                                           "syn-rcvd",
+                                           "open",
+                                           "open-E",
+                                           "open-E-sent",
+                                           "open-E-got",
+                                           "open-sent",
+                                           "closing-orderly",
+                                           "closing-abort",
+                                           "over",
+                                           "shared-asking",
+                                           "shared-asking-sent",
+                                           "shared-connecting",
+                                           "shared-connecting-got",
+                                           "shared-open",
+                                           "shared-open-sent",
+                                           "shared-open-got",
+                                           "shared-closing-orderly",
+                                           "shared-closing-abort",
+                                           "shared-over"};
 
 static const unsigned char G[4] = {'g', 'u', 'e', 's'}, H[4] = {'h', 'o', 's', 't'};
 
@@ -55,9 +85,50 @@ static void frame_to(struct session *l, char ctrl, const void *guest, const void
     session_frame(l, &f, text, f.length);
 }
 
+/* As the responder does with a SYN on a shared channel. */
+static void accept_shared(struct session *l, const struct frame *syn) {
+    struct frame f = *syn;
+
+    f.ctrl = FRAME_SYN;
+    session_frame(l, &f, "EM", 2);
+    session_share(l);
+}
+
+static struct session bring_shared(enum session_role role, enum before b) {
+    struct frame syn = make('A', G, "????", 2);
+    struct session l = {.role = (unsigned char)role};
+
+    if (role == SESSION_GUEST)
+        session_open_shared(&l, G);
+    else
+        accept_shared(&l, &syn);
+    if (b == SHARED_ASKING_S)
+        session_event(&l, SESSION_LOCAL_EOF, NULL);
+    if (b == SHARED_CONNECTING_G)
+        frame_to(&l, 'D', G, "????", "");
+    if (b < SHARED_OPEN)
+        return l;
+    if (role == SESSION_GUEST)
+        frame_to(&l, 'C', G, H, "EM");
+    else
+        session_connected(&l, H);
+    if (b == SHARED_OPEN_S || b == SHARED_CLOSING_ORDERLY)
+        session_event(&l, SESSION_LOCAL_EOF, NULL);
+    if (b == SHARED_OPEN_G || b == SHARED_CLOSING_ORDERLY)
+        frame_to(&l, 'D', G, H, "");
+    if (b == SHARED_CLOSING_ABORT)
+        frame_to(&l, 'H', G, H, "");
+    if (b == SHARED_ENDED)
+        session_event(&l, SESSION_STOP, "stop");
+    return l;
+}
+
 static struct session bring(enum session_role role, enum before b) {
     struct session l = {.role = (unsigned char)role};
     bool eos = b >= OPEN_E && b <= OPEN_EG;
+
+    if (b >= SHARED_ASKING)
+        return bring_shared(role, b);
 
     if (b == IDLE)
         return l;
@@ -88,8 +159,17 @@ static struct session bring(enum session_role role, enum before b) {
     return l;
 }
 
+/* A WINDOW, of so many bytes in its payload; or, with none, of 4 and this number. */
+static unsigned window(struct session *l, const char *what) {
+    unsigned long more = strtoul(what + 1, NULL, 10);
+    char text[4] = {(char)(more >> 24), (char)(more >> 16), (char)(more >> 8), (char)more};
+
+    return *what == 'w' ? session_window(l, text, 4) : session_window(l, text, (unsigned)more);
+}
+
 /* What happens: a frame, spelt ctrl and whose token ('o' own, 'h' own guest with another host, 'x'
- * a stranger's, 'R' RRRR, '?' own guest and ????) and payload length, or an event. */
+ * a stranger's, 'R' RRRR, '?' own guest and ????) and payload length; w: a WINDOW and its number,
+ * W: one of another length; or an event. */
 static unsigned happen(struct session *l, const char *what) {
     static const struct {
         const char *name;
@@ -110,6 +190,8 @@ static unsigned happen(struct session *l, const char *what) {
 
     if (!strcmp(what, "connected"))
         return session_connected(l, H);
+    if (*what == 'w' || *what == 'W')
+        return window(l, what);
     for (unsigned i = 0; i < sizeof events / sizeof *events; i++)
         if (!strcmp(what, events[i].name))
             return session_event(l, events[i].event, "why");
@@ -228,6 +310,68 @@ static const struct row {
     {'b', ENDED, "stop", 0, SESSION_OVER},
     {'b', ENDED, "detach", 0, SESSION_OVER},
     {'b', ENDED, "timeout", 0, SESSION_OVER},
+
+    /* vios-protocol(7), M rules 1 to 4 */
+    {'g', SHARED_ASKING, "Co2", 0, SESSION_ESTABLISHED},
+    {'g', SHARED_ASKING, "Ho0", CLOSE, SESSION_OVER},
+    {'g', SHARED_ASKING, "H?9", CLOSE, SESSION_OVER},
+    {'g', SHARED_ASKING, "w5", 0, SESSION_SYN_SENT},
+    {'g', SHARED_ASKING, "w0", RESET | CLOSE, SESSION_OVER},
+    {'g', SHARED_ASKING, "eof", EOS, SESSION_SYN_SENT},
+    {'g', SHARED_ASKING, "timeout", RESET | CLOSE, SESSION_OVER},
+    {'g', SHARED_ASKING, "detach", ABORT, SESSION_OVER},
+    {'g', SHARED_ASKING, "error", RESET | ABORT, SESSION_OVER},
+    {'g', SHARED_ASKING, "Do5", RESET | CLOSE, SESSION_OVER},
+    {'g', SHARED_ASKING_S, "eof", 0, SESSION_SYN_SENT},
+    {'g', SHARED_ASKING_S, "Co2", 0, SESSION_ESTABLISHED},
+    {'g', SHARED_ASKING_S, "detach", ABORT, SESSION_OVER},
+
+    {'h', SHARED_CONNECTING, "D?5", DELIVER, SESSION_CONNECTING},
+    {'h', SHARED_CONNECTING, "D?4096", DELIVER, SESSION_CONNECTING},
+    {'h', SHARED_CONNECTING, "D?4097", RESET | CLOSE, SESSION_OVER},
+    {'h', SHARED_CONNECTING, "D?0", SHUT, SESSION_CONNECTING},
+    {'h', SHARED_CONNECTING, "w5", 0, SESSION_CONNECTING},
+    {'h', SHARED_CONNECTING, "W3", RESET | CLOSE, SESSION_OVER},
+    {'h', SHARED_CONNECTING, "A?2", RESET | CLOSE, SESSION_OVER},
+    {'h', SHARED_CONNECTING, "connected", SYNACK, SESSION_ESTABLISHED},
+    {'h', SHARED_CONNECTING, "refused", RESET | CLOSE, SESSION_OVER},
+    {'h', SHARED_CONNECTING, "timeout", RESET | CLOSE, SESSION_OVER},
+    {'h', SHARED_CONNECTING, "H?0", CLOSE, SESSION_OVER},
+    {'h', SHARED_CONNECTING, "detach", ABORT, SESSION_OVER},
+    {'h', SHARED_CONNECTING_G, "D?1", RESET | CLOSE, SESSION_OVER},
+    {'h', SHARED_CONNECTING_G, "D?0", RESET | CLOSE, SESSION_OVER},
+    {'h', SHARED_CONNECTING_G, "connected", SYNACK, SESSION_ESTABLISHED},
+
+    {'b', SHARED_OPEN, "Do4096", DELIVER, SESSION_ESTABLISHED},
+    {'b', SHARED_OPEN, "Do4097", RESET | ABORT, SESSION_CLOSING},
+    {'b', SHARED_OPEN, "Do0", SHUT, SESSION_ESTABLISHED},
+    {'b', SHARED_OPEN, "w1", 0, SESSION_ESTABLISHED},
+    {'b', SHARED_OPEN, "w2147479551", 0, SESSION_ESTABLISHED},
+    {'b', SHARED_OPEN, "w2147479552", RESET | ABORT, SESSION_CLOSING},
+    {'b', SHARED_OPEN, "w4294967295", RESET | ABORT, SESSION_CLOSING},
+    {'b', SHARED_OPEN, "w0", RESET | ABORT, SESSION_CLOSING},
+    {'b', SHARED_OPEN, "W0", RESET | ABORT, SESSION_CLOSING},
+    {'b', SHARED_OPEN, "W5", RESET | ABORT, SESSION_CLOSING},
+    {'b', SHARED_OPEN, "Ao2", RESET | ABORT, SESSION_CLOSING},
+    {'b', SHARED_OPEN, "Bo0", RESET | ABORT, SESSION_CLOSING},
+    {'b', SHARED_OPEN, "Co2", RESET | ABORT, SESSION_CLOSING},
+    {'b', SHARED_OPEN, "Ho0", ABORT, SESSION_CLOSING},
+    {'b', SHARED_OPEN, "eof", EOS, SESSION_ESTABLISHED},
+    {'b', SHARED_OPEN, "detach", ABORT, SESSION_CLOSING},
+    {'b', SHARED_OPEN, "error", RESET | ABORT, SESSION_OVER},
+    {'b', SHARED_OPEN_S, "Do0", CLOSE, SESSION_CLOSING},
+    {'b', SHARED_OPEN_S, "w1", 0, SESSION_ESTABLISHED}, /* it crosses the end of stream */
+    {'b', SHARED_OPEN_G, "Do1", RESET | ABORT, SESSION_CLOSING},
+    {'b', SHARED_OPEN_G, "w1", 0, SESSION_ESTABLISHED},
+    {'b', SHARED_OPEN_G, "eof", EOS | CLOSE, SESSION_CLOSING},
+    {'b', SHARED_CLOSING_ORDERLY, "Ho0", 0, SESSION_CLOSING},
+    {'b', SHARED_CLOSING_ORDERLY, "w1", 0, SESSION_CLOSING},
+    {'b', SHARED_CLOSING_ORDERLY, "w0", 0, SESSION_CLOSING},
+    {'b', SHARED_CLOSING_ORDERLY, "delivered", CLOSE, SESSION_OVER},
+    {'b', SHARED_CLOSING_ABORT, "Ho0", 0, SESSION_CLOSING},
+    {'b', SHARED_CLOSING_ABORT, "delivered", ABORT, SESSION_OVER},
+    {'b', SHARED_ENDED, "w1", 0, SESSION_OVER},
+    {'b', SHARED_ENDED, "Ho0", 0, SESSION_OVER},
 };
 
 static void table(void) {
@@ -341,17 +485,67 @@ static void patience(void) {
     EQUAL(session_timeout(&l, false), 0);
 }
 
+/* What is granted is what may come, to the byte, however it comes; and the same the other way. */
+static void credit(void) {
+    for (int i = 0; i < 3000; i++) {
+        struct session l = bring((enum session_role)(i & 1), SHARED_OPEN);
+        unsigned open = SESSION_CREDIT;
+        char what[16];
+
+        EQUAL(l.granted, SESSION_CREDIT);
+        EQUAL(l.credit, SESSION_CREDIT);
+        for (unsigned n; open; open -= n) {
+            n = 1 + unit_random(open);
+            snprintf(what, sizeof what, "Do%u", n);
+            EQUAL(happen(&l, what), DELIVER);
+            EQUAL(l.granted, open - n);
+        }
+        CHECK(session_reads_local(&l) && session_has_credit(&l));
+        EQUAL(happen(&l, "w7"), 0);
+        EQUAL(l.credit, SESSION_CREDIT + 7);
+        l.credit = 0;
+        CHECK(!session_has_credit(&l));
+        EQUAL(happen(&l, unit_random(2) ? "Do1" : "w0"), RESET | ABORT);
+    }
+}
+
+static void who_takes_many(void) {
+    static const struct {
+        const char *text;
+        bool many;
+        unsigned most;
+    } texts[] = {{"EM M64", true, 64}, {"EM", true, 1},      {"ME M3", true, 3},
+                 {"M M9", false, 9},   {"E M9", false, 9},   {"EMS Sweb M7", true, 7},
+                 {"EM M", true, 1},    {"EM M0", true, 1},   {"EM Mx", true, 1},
+                 {"EM M5x", true, 5},  {"", false, 1},       {"EM M99999999999", true, 0},
+                 {"EM  M8", true, 8},  {"E EM M8", false, 8}};
+
+    for (unsigned i = 0; i < sizeof texts / sizeof *texts; i++) {
+        unsigned most;
+
+        EQUAL(session_offers_many(texts[i].text, (unsigned)strlen(texts[i].text), &most),
+              texts[i].many);
+        if (texts[i].most)
+            EQUAL(most, texts[i].most);
+        CHECK(most >= 1 && most < 1000000);
+    }
+}
+
 static void random_events(void) {
     for (int i = 0; i < 30000; i++) {
         struct session l = {.role = (unsigned char)(i & 1)};
 
         for (unsigned k = 0, n = unit_random(40); k < n; k++) {
             struct frame f =
-                make("ABCDHZ"[unit_random(6)], unit_random(9) ? G : (const unsigned char *)"RRRR",
+                make("ABCDHWZ"[unit_random(7)], unit_random(9) ? G : (const unsigned char *)"RRRR",
                      unit_random(4) ? l.tokens.host : H, unit_random(3));
 
             if (l.role == SESSION_GUEST && l.state == SESSION_IDLE && !unit_random(3))
                 session_open(&l, G, unit_random(2));
+            else if (l.role == SESSION_GUEST && l.state == SESSION_IDLE && !unit_random(3))
+                session_open_shared(&l, G);
+            else if (l.role == SESSION_HOST && l.state == SESSION_IDLE && !unit_random(3))
+                accept_shared(&l, &f);
             else if (l.state == SESSION_CONNECTING && !unit_random(3))
                 session_connected(&l, H);
             else
@@ -451,6 +645,8 @@ static const struct unit_case cases[] = {
     {"hunts-for-what-concerns-it", hunts_for_what_concerns_it},
     {"capabilities", capabilities},
     {"patience", patience},
+    {"credit", credit},
+    {"who-takes-many", who_takes_many},
     {"random-events", random_events},
     {"a-pair-comes-to-its-end", a_pair_comes_to_its_end},
 };

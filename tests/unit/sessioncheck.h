@@ -24,19 +24,41 @@ static inline void sessioncheck_state(const struct session *l) {
     SESSIONCHECK(!l->eos || l->offered);
     SESSIONCHECK(!l->got_eof || l->eos);
     SESSIONCHECK(!(l->sent_eof && l->got_eof) || l->state >= SESSION_CLOSING);
-    SESSIONCHECK(!session_reads_local(l) || l->state == SESSION_ESTABLISHED);
+    SESSIONCHECK(!session_reads_local(l) || l->state == SESSION_ESTABLISHED ||
+                 (l->shared && l->state == SESSION_SYN_SENT));
+    SESSIONCHECK(!l->many || l->eos);
+    SESSIONCHECK(!l->shared || (l->many && l->state != SESSION_SYN_RCVD));
+    SESSIONCHECK(l->credit <= SESSION_CREDIT_MAX && l->granted <= SESSION_CREDIT_MAX);
+    SESSIONCHECK(l->shared || (!l->credit && !l->granted));
     SESSIONCHECK(session_timeout(l, false) >= 0 &&
                  session_timeout(l, true) >= session_timeout(l, false));
     SESSIONCHECK((l->state == SESSION_SYN_SENT) == (session_wanted(l) != NULL));
     SESSIONCHECK(*session_state_name(l));
 }
 
+/* What it does: the frame, or (NULL) the event. A WINDOW on a shared channel has its number from
+ * its length: 0, more than may be, or a few; or is itself of another length. */
+static inline unsigned sessioncheck_do(struct session *l, const struct frame *f,
+                                       enum session_event event) {
+    unsigned n;
+
+    if (!f)
+        return session_event(l, event, "why");
+    n = f->length < 8 ? f->length : 8;
+    if (f->ctrl == FRAME_WINDOW && l->shared)
+        return session_window(l,
+                              f->length & 1   ? "\0\0\0\7"
+                              : f->length & 2 ? "\177\1\1\1"
+                                              : "\0\0\0",
+                              f->length > 250 ? 3 : 4);
+    return session_frame(l, f, "EM M7 fg", n);
+}
+
 /* One event: the frame, or (NULL) the event. */
 static inline unsigned sessioncheck_step(struct session *l, const struct frame *f,
                                          enum session_event event) {
     struct session before = *l;
-    unsigned actions = f ? session_frame(l, f, "Ebcdefgh", f->length < 8 ? f->length : 8)
-                         : session_event(l, event, "why");
+    unsigned actions = sessioncheck_do(l, f, event);
 
     sessioncheck_state(l);
     SESSIONCHECK(!(actions & SESSION_SEND_SYN));
@@ -50,13 +72,17 @@ static inline unsigned sessioncheck_step(struct session *l, const struct frame *
     SESSIONCHECK(l->state < SESSION_CLOSING || before.state >= SESSION_CLOSING ||
                  actions & (SESSION_CLOSE | SESSION_ABORT));
     SESSIONCHECK(!(actions & SESSION_SEND_EOS) || (l->eos && l->sent_eof && !before.sent_eof));
-    SESSIONCHECK(!(actions & SESSION_DELIVER) ||
-                 (l->state == SESSION_ESTABLISHED && f && f->ctrl == FRAME_DATA && f->length));
+    SESSIONCHECK(!(actions & SESSION_DELIVER) || ((l->state == SESSION_ESTABLISHED ||
+                                                   (l->shared && l->state == SESSION_CONNECTING)) &&
+                                                  f && f->ctrl == FRAME_DATA && f->length));
+    SESSIONCHECK(!l->shared || !(actions & SESSION_DELIVER) ||
+                 l->granted == before.granted - f->length);
+    SESSIONCHECK(l->credit >= before.credit || l->state == SESSION_IDLE);
     SESSIONCHECK(!(actions & SESSION_CONNECT) ||
                  (before.state == SESSION_IDLE && l->state == SESSION_CONNECTING));
     SESSIONCHECK(!(actions & SESSION_SEND_SYNACK));
-    SESSIONCHECK(!(actions & SESSION_SEND_ACK) ||
-                 (before.state == SESSION_SYN_SENT && l->state == SESSION_ESTABLISHED));
+    SESSIONCHECK(!(actions & SESSION_SEND_ACK) || (!l->shared && before.state == SESSION_SYN_SENT &&
+                                                   l->state == SESSION_ESTABLISHED));
     return actions;
 }
 

@@ -17,11 +17,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../../applets/lib/base/net.h"
+
 enum { PORT_WRITE = 32768, IDLE_ROUNDS = 40, ROUND_CALLS = 400000 };
 
 struct sim_faults sim_faults;
 bool sim_verbose;
 unsigned long long sim_steps;
+struct sim_file *sim_listener;
 
 static const struct sim_world *world; /* NULL: all calls are real */
 static unsigned long long state, seed_of_run;
@@ -396,6 +399,28 @@ ssize_t __wrap_readv(int fd, const struct iovec *v, int count) {
     return f ? read_segments(f, v, count) : __real_readv(fd, v, count);
 }
 
+/* A stream takes what it has room for, and all of it in one piece. */
+static ssize_t write_segments(struct sim_file *f, const struct iovec *v, int count) {
+    static unsigned char bytes[1 << 21];
+    size_t n = 0;
+
+    for (int i = 0; i < count; i++) {
+        if (n + v[i].iov_len > sizeof bytes)
+            sim_fail("writev() of more than %zu bytes", sizeof bytes);
+        memcpy(bytes + n, v[i].iov_base, v[i].iov_len);
+        n += v[i].iov_len;
+    }
+    return do_write(f, bytes, n);
+}
+
+ssize_t __real_writev(int fd, const struct iovec *v, int count);
+ssize_t __wrap_writev(int fd, const struct iovec *v, int count);
+ssize_t __wrap_writev(int fd, const struct iovec *v, int count) {
+    struct sim_file *f = file_of(fd, "writev");
+
+    return f ? write_segments(f, v, count) : __real_writev(fd, v, count);
+}
+
 int __real_close(int fd);
 int __wrap_close(int fd);
 int __wrap_close(int fd) {
@@ -522,6 +547,17 @@ int __wrap_sys_accept(int fd, struct sockaddr *a, socklen_t *n) {
     a->sa_family = AF_UNIX;
     return f->fd;
 }
+
+int __wrap_net_listen(const struct net_address *a);
+int __wrap_net_listen(const struct net_address *a) {
+    (void)a;
+    sim_listener = sim_new(SIM_LISTENER, 1, 1);
+    sim_give(sim_listener, -1);
+    return sim_listener->fd;
+}
+
+int __wrap_net_raise_lo(void);
+int __wrap_net_raise_lo(void) { return 0; }
 
 int __real_setsockopt(int fd, int level, int name, const void *p, socklen_t n);
 int __wrap_setsockopt(int fd, int level, int name, const void *p, socklen_t n);

@@ -62,6 +62,7 @@ struct sim_world {
 extern struct sim_faults sim_faults;
 extern bool sim_verbose;
 extern unsigned long long sim_steps;
+extern struct sim_file *sim_listener; /* the program's; clients come as the world says */
 
 void sim_start(const struct sim_world *world, unsigned long long seed);
 unsigned sim_random(unsigned n);
