@@ -15,7 +15,9 @@
  *                                         `flooding`. KIND: junk (V), stale (DATA, each of another
  *                                         token), syns, syn-reset,
  *                                         capabilities (SYNs with 65535 bytes), bulk (DATA on
- *                                         established connections) */
+ *                                         established connections), many (DATA on 64 of each
+ *                                         channel, within their credit), opens (64 of each channel
+ *                                         come, with data, and are reset) */
 /* clang-format on */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -34,7 +36,14 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { HEADER = 14, SPAN = HEADER + 65535, BULK = 32768, TIMES = 200000 };
+enum {
+    HEADER = 14,
+    SPAN = HEADER + 65535,
+    BULK = 32768,
+    TIMES = 200000,
+    PLACES = 64,
+    CREDIT = 4096
+};
 
 static unsigned char span[SPAN];
 
@@ -269,6 +278,163 @@ static void flood(struct flood *floods, int count, size_t size, int is_bulk) {
     }
 }
 
+/* ---- floods of shared channels ---- */
+
+/* What one of them has to say, and to hear: no more than the credit of each connection. */
+struct shared {
+    int fd;
+    unsigned turn, credit[PLACES];
+    size_t at, size, heard;
+    unsigned char out[2 * HEADER + 8192 + HEADER], in[HEADER + 300];
+};
+
+static size_t frame(unsigned char *p, char ctrl, unsigned place, size_t length) {
+    const unsigned char head[HEADER] = {'V',
+                                        'S',
+                                        '1',
+                                        (unsigned char)ctrl,
+                                        'm',
+                                        'a',
+                                        'n',
+                                        (unsigned char)('0' + place),
+                                        '?',
+                                        '?',
+                                        '?',
+                                        '?',
+                                        (unsigned char)(length >> 8),
+                                        (unsigned char)length};
+
+    memcpy(p, head, HEADER);
+    return HEADER + length;
+}
+
+static size_t open_one(unsigned char *p, unsigned place) {
+    size_t n = frame(p, 'A', place, 2);
+
+    memcpy(p + HEADER, "EM", 2);
+    return n;
+}
+
+static void share(struct shared *s) {
+    unsigned char answer[HEADER + 8];
+
+    memcpy(s->out, "VS1HINITINIT\0\0", HEADER);
+    put(s->fd, s->out, HEADER + open_one(s->out + HEADER, 0));
+    do
+        get(s->fd, answer, HEADER);
+    while (answer[3] != 'C');
+    get(s->fd, answer + HEADER, answer[13]);
+    if (!memchr(answer + HEADER, 'M', answer[13]))
+        die("no M");
+    answer[3] = 'B';
+    answer[12] = answer[13] = 0;
+    put(s->fd, answer, HEADER);
+    s->credit[0] = CREDIT;
+}
+
+static void hear_frame(struct shared *s) {
+    unsigned char *p = s->in;
+    unsigned place = p[7] - '0';
+
+    if (p[3] == 'W' && place < PLACES)
+        s->credit[place] += (unsigned)p[HEADER] << 24 | (unsigned)p[HEADER + 1] << 16 |
+                            (unsigned)p[HEADER + 2] << 8 | p[HEADER + 3];
+}
+
+static void hear(struct shared *s) {
+    static unsigned char answers[65536];
+    ssize_t n = read(s->fd, answers, sizeof answers);
+
+    if (!n)
+        exit(1);
+    for (ssize_t i = 0; i < n; i++) {
+        s->in[s->heard++] = answers[i];
+        if (s->heard < HEADER || s->heard < HEADER + (size_t)(s->in[12] << 8 | s->in[13]))
+            continue;
+        hear_frame(s);
+        s->heard = 0;
+    }
+}
+
+/* The next connection's turn: what it may send. */
+static void compose(struct shared *s, int opens) {
+    unsigned place = s->turn++ % PLACES, length = s->credit[place];
+
+    s->at = s->size = 0;
+    if (opens ? place > 0 : s->turn <= PLACES && place > 0) {
+        s->size = open_one(s->out, place);
+        s->credit[place] = length = CREDIT;
+    }
+    if (length > 8192)
+        length = 8192;
+    if (opens && !place)
+        length = 0;
+    if (length)
+        s->size += frame(s->out + s->size, 'D', place, length);
+    s->credit[place] -= length;
+    if (opens && place)
+        s->size += frame(s->out + s->size, 'H', place, 0);
+}
+
+static void write_on(struct shared *s, int opens) {
+    ssize_t n;
+
+    for (int i = 0; s->at == s->size && i < PLACES; i++)
+        compose(s, opens);
+    n = write(s->fd, s->out + s->at, s->size - s->at);
+    if (n < 0 && errno != EAGAIN)
+        exit(1);
+    s->at += n < 0 ? 0 : (size_t)n;
+}
+
+static int may_write(const struct shared *s, int opens) {
+    unsigned most = 0;
+
+    for (int i = 0; i < PLACES; i++)
+        most |= s->credit[i];
+    return opens || s->at < s->size || most || s->turn < PLACES;
+}
+
+static void flood_shared(struct shared *all, int count, int opens) {
+    for (;;) {
+        fd_set r, w;
+
+        FD_ZERO(&r);
+        FD_ZERO(&w);
+        for (int i = 0; i < count; i++) {
+            FD_SET(all[i].fd, &r);
+            if (may_write(&all[i], opens))
+                FD_SET(all[i].fd, &w);
+        }
+        select(FD_SETSIZE, &r, &w, 0, 0);
+        for (int i = 0; i < count; i++) {
+            if (FD_ISSET(all[i].fd, &r))
+                hear(&all[i]);
+            if (FD_ISSET(all[i].fd, &w))
+                write_on(&all[i], opens);
+        }
+    }
+}
+
+static void flood_many(const char *kind, int guests, char **paths) {
+    static struct shared all[1000];
+    int count = 0;
+
+    for (; paths[count]; count++)
+        all[count].fd = listen_at(paths[count]);
+    for (int i = 0; i < count; i++) {
+        all[i].fd = attach(all[i].fd);
+        share(&all[i]);
+        fcntl(all[i].fd, F_SETFL, O_NONBLOCK);
+    }
+    for (int g = 0; g < guests; g++)
+        if (!child())
+            flood_shared(all + count / guests * g, count / guests, !strcmp(kind, "opens"));
+    say("flooding");
+    wait(0);
+    die("a guest has lost its host");
+}
+
 static void flood_all(const char *kind, int guests, char **paths) {
     static struct flood floods[1000];
     size_t size = make_unit(kind);
@@ -297,7 +463,8 @@ int main(int argc, char **argv) {
     else if (argc == 3 && !strcmp(argv[1], "honest"))
         honest(argv[2]);
     else if (argc > 4 && !strcmp(argv[1], "flood"))
-        flood_all(argv[2], atoi(argv[3]), argv + 4);
+        (!strcmp(argv[2], "many") || !strcmp(argv[2], "opens") ? flood_many : flood_all)(
+            argv[2], atoi(argv[3]), argv + 4);
     else
         fputs("guests: see its source\n", stderr);
     return 1;

@@ -18,7 +18,8 @@
  *
  * Clients; TARGET is a port on 127.0.0.1 or a device:
  *   load move TARGET UP DOWN [N]     bytes each way at once, over N connections at once; prints
- *                                    MB/s, both ways added up
+ *                                    MB/s, both ways added up, and with N the
+ *                                    slowest connection's rate / the fastest's
  *   load echo TARGET SIZE ROUNDS     prints the median, the 99th percentile and the longest in us
  *   load visit TARGET COUNT [N]      N clients at once make COUNT connections each, with one byte
  *                                    each way; prints the median and the
@@ -26,6 +27,12 @@
  *                                    connections/s
  *   load hold TARGET COUNT BYTES     opens COUNT connections, moves BYTES each way on each, prints
  *                                    `held`, waits to be killed
+ *
+ *   load beside TARGET KIND N WORD... opens N connections of its own, runs `load WORD...` beside
+ *                                    them. KIND: up or down (streams without end), or stalled
+ *                                    (both ends write and neither reads)
+ *   load burst TARGET                opens a connection, prints `ready`, waits for SIGUSR1, and
+ *                                    sends until it is killed
  *
  * Others:
  *   load start ROUNDS COMMAND...     median us from fork to COMMAND's newline on descriptor 3;
@@ -45,6 +52,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/select.h>
 #include <sys/socket.h>
@@ -55,7 +64,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SPAN = 65536, WORKERS = 40, PAIRS = 16 };
+enum { SPAN = 65536, WORKERS = 140, MIB = 1 << 20 };
+
+/* A request of this size: both ends write, and neither reads. */
+static const uint32_t STALLED = UINT32_MAX;
 
 /* rounds: echo so many messages of this size. Otherwise the client sends up and the service down
  * bytes, and then, if up, one byte. */
@@ -204,11 +216,35 @@ static int transfer(int fd, uint64_t out, uint64_t in) {
     return 0;
 }
 
+/* Small buffers, so that a connection whose end does not read is soon full; and an abort, not an
+ * end of stream behind what nobody reads, when this process is killed. */
+static void prepare_stall(int fd) {
+    struct linger abrupt = {.l_onoff = 1, .l_linger = 0};
+    int size = SPAN / 4;
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &abrupt, sizeof abrupt);
+    set_blocking(fd, 0);
+}
+
 /* ---- the service ---- */
+
+/* Returns when the connection has been aborted. */
+static void stall(int fd) {
+    uint64_t endless = UINT64_MAX;
+    fd_set w;
+    prepare_stall(fd);
+    do {
+        FD_ZERO(&w);
+        FD_SET(fd, &w);
+    } while (select(fd + 1, 0, &w, 0, 0) >= 0 && !some(fd, &endless, 1));
+}
 
 static void serve(int fd) {
     struct request q;
     while (!get(fd, &q, sizeof q)) {
+        if (q.size == STALLED)
+            return stall(fd);
         for (; q.rounds; q.rounds--)
             if (q.size > SPAN || get(fd, data, q.size) || put(fd, data, q.size))
                 return;
@@ -416,21 +452,30 @@ static void ask(int fd) {
         die("move");
 }
 
-static void ask_one(int i) { ask(fds[i]); }
+static double *ended; /* us of each */
+
+static void ask_one(int i) {
+    double start = now();
+    ask(fds[i]);
+    ended[i] = now() - start;
+}
 
 static int move(const char *name, int n) {
     double us, bytes = (double)(wish.up + wish.down) * n;
     fds = calloc((size_t)n, sizeof *fds);
     for (int i = 0; i < n; i++)
         fds[i] = target(name);
+    ended = mmap(0, (size_t)n * sizeof *ended, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+                 -1, 0);
     if (n == 1) {
         us = now();
         ask(*fds);
         us = now() - us;
     } else {
         us = together(n, ask_one);
+        qsort(ended, (size_t)n, sizeof *ended, ascending);
     }
-    printf("rate %.3f\n", bytes / us);
+    printf("rate %.3f fair %.4f\n", bytes / us, n > 1 ? ended[0] / ended[n - 1] : 1.0);
     return 0;
 }
 
@@ -496,6 +541,117 @@ static void hold(const char *name, int n, uint64_t bytes) {
     fflush(stdout);
     for (;;)
         pause();
+}
+
+/* ---- beside others ---- */
+
+/* Bytes that have come and are not read. */
+static long unread(int n) {
+    long all = 0;
+    for (int i = 0, bytes; i < n; i++)
+        all += ioctl(fds[i], FIONREAD, &bytes) ? 0 : bytes;
+    return all;
+}
+
+/* Says so at the pipe when the connections are under way: a MiB was moved; or, if they are to
+ * stall, none of them has moved a byte for three seconds (a sender asks after its peer's room
+ * less and less often). */
+static void background(int n, int out, int stalled, int ready) {
+    uint64_t moved = 0;
+    int said = 0;
+    for (;;) {
+        struct timeval quiet = {.tv_sec = 3};
+        long before = stalled && !said ? unread(n) : 0;
+        int top = 0, any;
+        fd_set set;
+        FD_ZERO(&set);
+        for (int i = 0; i < n; i++) {
+            FD_SET(fds[i], &set);
+            top = fds[i] > top ? fds[i] : top;
+        }
+        any = select(top + 1, out ? 0 : &set, out ? &set : 0, 0, stalled && !said ? &quiet : 0);
+        for (int i = 0; any > 0 && i < n; i++) {
+            uint64_t left = UINT64_MAX;
+            if (FD_ISSET(fds[i], &set) && some(fds[i], &left, out))
+                die("background");
+            moved += UINT64_MAX - left;
+        }
+        if (!said && (stalled ? !any && unread(n) == before : moved >= MIB))
+            said = write(ready, "!", 1) == 1;
+    }
+}
+
+static void start_background(const char *name, const char *kind, int n, int ready) {
+    int out = strcmp(kind, "down"), stalled = !strcmp(kind, "stalled");
+    struct request q = {.up = out ? UINT64_MAX : 0, .down = out ? 0 : UINT64_MAX};
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (stalled)
+        q.size = STALLED;
+    fds = calloc((size_t)n, sizeof *fds);
+    for (int i = 0; i < n; i++) {
+        struct linger abrupt = {.l_onoff = 1, .l_linger = 0};
+        fds[i] = target(name);
+        if (put(fds[i], &q, sizeof q))
+            die("background");
+        setsockopt(fds[i], SOL_SOCKET, SO_LINGER, &abrupt, sizeof abrupt);
+        set_blocking(fds[i], 0);
+        if (stalled)
+            prepare_stall(fds[i]);
+    }
+    background(n, out, stalled, ready);
+}
+
+static int run(int argc, char **argv);
+
+/* argv: as of main(). */
+static int beside(int argc, char **argv) {
+    int ready[2], status;
+    pid_t others, pid;
+    char c;
+    if (pipe(ready))
+        die("pipe");
+    others = fork();
+    if (!others)
+        start_background(argv[2], argv[3], atoi(argv[4]), ready[1]);
+    close(ready[1]);
+    if (read(ready[0], &c, 1) != 1)
+        die(argv[3]);
+    pid = fork(); /* what waits for its children does not wait for the others */
+    if (!pid) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        status = run(argc - 4, argv + 4);
+        fflush(stdout);
+        _exit(status);
+    }
+    waitpid(pid, &status, 0);
+    kill(others, SIGKILL);
+    waitpid(others, 0, 0);
+    return !WIFEXITED(status) || WEXITSTATUS(status);
+}
+
+/* The first byte's echo comes back when all is quiet again, the credit of a shared channel too. */
+static int burst(const char *name) {
+    struct {
+        struct request q;
+        char byte;
+    } hello = {{.rounds = 1, .size = 1}, 0};
+    uint64_t endless = UINT64_MAX;
+    int fd = target(name), number;
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    sigprocmask(SIG_BLOCK, &set, 0);
+    if (put(fd, &hello, sizeof hello.q + 1) || get(fd, &hello.byte, 1))
+        die("burst");
+    hello.q = (struct request){.up = UINT64_MAX};
+    if (put(fd, &hello.q, sizeof hello.q))
+        die("burst");
+    puts("ready");
+    fflush(stdout);
+    sigwait(&set, &number);
+    while (!some(fd, &endless, 1))
+        ;
+    return 1;
 }
 
 /* ---- measuring processes ---- */
@@ -584,11 +740,9 @@ static int count(pid_t pid, char **argv) {
     return bad;
 }
 
-int main(int argc, char **argv) {
+static int run(int argc, char **argv) {
     const char *verb = argc > 2 ? argv[1] : "";
     int more = argc > 3;
-    signal(SIGPIPE, SIG_IGN);
-    memset(data, 'x', sizeof data);
     if (!strcmp(verb, "serve"))
         return service(argv[2]);
     if (!strcmp(verb, "attach"))
@@ -613,10 +767,20 @@ int main(int argc, char **argv) {
         return visit(argv[2], atoi(argv[3]), argc > 4 ? atoi(argv[4]) : 1);
     if (!strcmp(verb, "hold") && argc > 4)
         hold(argv[2], atoi(argv[3]), strtoull(argv[4], 0, 0));
+    if (!strcmp(verb, "beside") && argc > 6)
+        return beside(argc, argv);
+    if (!strcmp(verb, "burst"))
+        return burst(argv[2]);
     if (!strcmp(verb, "start") && more)
         return start(atoi(argv[2]), argv + 3);
     if (!strcmp(verb, "count") && more)
         return count(atoi(argv[2]), argv + 3);
     fprintf(stderr, "load: see its source\n");
     return 1;
+}
+
+int main(int argc, char **argv) {
+    signal(SIGPIPE, SIG_IGN);
+    memset(data, 'x', sizeof data);
+    return run(argc, argv);
 }
