@@ -18,9 +18,11 @@ from lib import guest
 from lib import vt
 
 PORT = 5672
-# The binary's name in the guest, and what makes it there.
-VARIANTS = [('default', 'default'), ('smallest-buffers', 'small')]
-SMALLEST = {'BUFFER_SIZE': 512}
+# The binary's name in the guest. With the default one all clients share one channel.
+ONE_EACH = [('one-each', 'one'), ('smallest-buffers', 'small')]
+VARIANTS = [('default', 'default'), ONE_EACH[1]]
+BINARIES = {'default': {}, 'one': {'FEATURE_MANY': 'n'}, 'small': {'FEATURE_MANY': 'n', 'BUFFER_SIZE': 512},
+            'tiny': {'BUFFER_SIZE': 512, 'WINDOW': 8192}}
 ENDLESS = 1 << 40
 SMALL = 100000
 # Seconds, well below the 30 s after which an unanswered handshake is given up. With QEMU 10.0 (not 10.2) a port may hold 4 MiB for the
@@ -29,18 +31,18 @@ AT_ONCE, AFTER_THE_REST = 10, 25
 
 
 def binary_of(variant):
-    return vt.variant('small', **SMALLEST) if variant == 'small' else vt.VIOS
+    return vt.variant(f'guest-{variant}', **BINARIES[variant]) if BINARIES[variant] else vt.VIOS
 
 
 class Shared:
-    """The guest that cases have in common."""
-    guest = None
+    """The guest that cases have in common. A file may set how many ports it has, and the binaries in it."""
+    guest, ports, binaries = None, 3, ['default', 'one', 'small']
 
     @classmethod
     def get(cls):
         if not cls.guest or not cls.guest.alive:
-            files = {f'{v}/vios-proxy-guest': binary_of(v) for _, v in VARIANTS}
-            cls.guest = guest.Guest(ports=3, files=files)
+            files = {f'{v}/vios-proxy-guest': binary_of(v) for v in cls.binaries}
+            cls.guest = guest.Guest(ports=cls.ports, files=files)
         return cls.guest
 
     @classmethod
@@ -116,18 +118,38 @@ class Rig:
         for i in range(len(self.names)):
             self.guest.check(f'until grep -q "^outvq_full: 1" {self._debug(i)}; do usleep 10000; done')
 
-    def moving(self, ports, least=1 << 18):
-        """Waits until each of these ports has carried so many bytes more, both ways."""
+    def moving(self, ports, least=1 << 18, start='$(sed -n "s/^$key: //p" $p)'):
+        """Waits until each of these ports has carried so many bytes more, both ways: than now, or than `start`."""
         self.guest.check(f'''
             for p in {' '.join(self._debug(i) for i in ports)}; do
                 for key in bytes_sent bytes_received; do
-                    start=$(sed -n "s/^$key: //p" $p)
+                    start={start}
                     until [ $(($(sed -n "s/^$key: //p" $p) - start)) -ge {least} ]; do usleep 10000; done
                 done
             done''', timeout=2 * vt.DEADLINE)
 
+    def all_moving(self, least=1 << 20):
+        """Waits until all ports together have carried so many bytes more, both ways."""
+        self.guest.check(f'''
+            sum() {{ cat /sys/kernel/debug/virtio-ports/* | awk "/^$1:/ {{ n += \\$2 }} END {{ printf \\"%.0f\\", n }}"; }}
+            for key in bytes_sent bytes_received; do
+                start=$(sum $key)
+                until [ $(($(sum $key) - start)) -ge {least} ]; do usleep 10000; done
+            done''', timeout=2 * vt.DEADLINE)
+
     def _debug(self, i):
         return f'/sys/kernel/debug/virtio-ports/vport0p{i + 1}'
+
+    def moved(self, i):
+        """The bytes that the port has carried, in the direction that has carried more."""
+        return max(map(int, self.guest.check(f'sed -n "s/^bytes_[a-z]*: //p" {self._debug(i)}').split()))
+
+    def connected(self, count):
+        """Waits until so many clients have a connection, or are in the backlog."""
+        self.guest.check(f'''
+            until awk '$3 ~ /:{PORT:04X}$/ && $4 == "01" {{ n++ }} END {{ exit n < {count} }}' /proc/net/tcp; do
+                usleep 10000
+            done''')
 
     def waiting(self, count):
         """Waits until so many clients are in the listening socket's backlog."""
@@ -137,6 +159,12 @@ class Rig:
             done''')
 
     # ---- services and clients ----
+
+    def crowd(self, count, *plans):
+        """Peers in the guest, that many at once, each with one of the plans (lists of options) in turn and a seed of its own, from 1 on. Their
+        result lines are the job's output, and its end is that of all."""
+        lines = [' '.join(str(w) for w in ['peer connect', PORT, *plans[i % len(plans)], '-S', i + 1, '&']) for i in range(count)]
+        return self._job([*lines, 'wait'])
 
     def service(self, *options):
         """A peer on this host that serves the host proxy's connections."""
@@ -178,9 +206,13 @@ def started(t, variant):
 
 
 def busy(rig):
-    """A client on each channel, and bytes that go both ways on all of them."""
+    """Three clients, on a channel each if channels are not shared, and bytes that go both ways on all of these."""
     clients = [rig.client('-s', ENDLESS, '-r', ENDLESS, '-S', i) for i in range(3)]
-    rig.moving(range(3))
+    rig.connected(3)
+    if rig.variant in dict(ONE_EACH).values():
+        rig.moving(range(3))
+    else:
+        rig.all_moving()
     return clients
 
 

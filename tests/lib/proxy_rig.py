@@ -18,9 +18,9 @@ def small(t):
 
 # ---- the guest proxy alone ----
 
-def guest_rig(t, *options, count=1, caps=b'E', **more):
+def guest_rig(t, *options, count=1, caps=b'E', kind=FakeHost, **more):
     """vios-proxy-guest, and the fake hosts of its channels, attached."""
-    hosts = [FakeHost(t, t.sub('g') / f'ch{i}') for i in range(count)]
+    hosts = [kind(t, t.sub('g') / f'ch{i}') for i in range(count)]
     proc = t.guest(*options, **more)
     for host in hosts:
         host.caps = caps
@@ -44,13 +44,13 @@ def first_to_hear(peers):
 
 # ---- the host proxy alone ----
 
-def host_rig(t, *options, handler=echo, port=None, names=('vm1/ch0',), **more):
+def host_rig(t, *options, handler=echo, port=None, names=('vm1/ch0',), kind=FakeGuest, **more):
     """vios-proxy-host for a service with this handler (proc.service) or at this port, and fake guests, attached."""
     service = None if port else Service(t, handler)
     guests = []
     for name in names:
         t.sub(f'h/{name.rpartition("/")[0]}')
-        guests.append(FakeGuest(t, t.dir / 'h' / name))
+        guests.append(kind(t, t.dir / 'h' / name))
     proc = t.host(port or service.port, *options, **more)
     proc.service = service
     for guest in guests:

@@ -15,11 +15,12 @@ import time
 
 from lib.vt import DEADLINE, Late, equal, wait_until
 
-SYN, ACK, SYNACK, DATA, RESET = b'A', b'B', b'C', b'D', b'H'
+SYN, ACK, SYNACK, DATA, RESET, WINDOW = b'A', b'B', b'C', b'D', b'H', b'W'
 ANY, REFUSED, INIT = b'????', b'RRRR', b'INIT'
 HEADER = struct.Struct('>2sss4s4sH')
 FILLER_LEAST = 65548  # bytes that end any frame that an earlier opener has begun
 PAYLOAD_MOST = 65535
+CREDIT = 4096  # payload bytes that each direction of a connection of a shared channel begins with
 
 Frame = collections.namedtuple('Frame', 'ctrl guest host payload')
 
@@ -80,12 +81,61 @@ class Decoder:
         return Frame(ctrl, guest, host, payload)
 
 
-class Peer:
+class Talk:
+    """What is said over one connection. guest, host: its tokens."""
+
+    guest = host = ANY
+
+    def put(self, ctrl, payload=b'', size=None, **odd):
+        self.send(frame(ctrl, self.guest, self.host, payload, **odd), size)
+
+    def data(self, payload, size=None, piece=PAYLOAD_MOST):
+        for part in split(payload, piece):
+            self.put(DATA, part, size)
+
+    def end(self):
+        """End of stream (capability E)."""
+        self.put(DATA)
+
+    def reset(self, reason=b''):
+        self.put(RESET, reason)
+
+    def expect(self, ctrl, **fields):
+        """The next frame, which has this ctrl, our tokens and, by name, these fields."""
+        f = self.next()
+        equal(f.ctrl, ctrl, f'ctrl of {f}')
+        for name, wanted in {'guest': self.guest, 'host': self.host, **fields}.items():
+            equal(getattr(f, name), wanted, f'{name} of {f}')
+        return f
+
+    def read(self, count):
+        """This many bytes of payload."""
+        got = bytearray()
+        while len(got) < count:
+            f = self.expect(DATA)
+            assert f.payload, f'end of stream after {len(got)} of {count} bytes'
+            got += f.payload
+        return bytes(got)
+
+    def expect_end(self):
+        equal(self.expect(DATA).payload, b'', 'payload')
+
+    def expect_reset(self, why=b''):
+        """A RESET of the session, with a reason that has this in it. Data before it is passed over."""
+        f = self.next()
+        while f.ctrl == DATA:
+            f = self.next()
+        equal(f[:3], (RESET, self.guest, self.host), f'{f}')
+        assert why in f.payload and len(f.payload) <= 255, f'reason {f.payload}'
+        assert all(32 <= c < 127 for c in f.payload), f'reason {f.payload}'
+        return f
+
+
+class Peer(Talk):
     """The listening end of a channel. guest, host: the tokens of its connection."""
 
     def __init__(self, t, path):
         self.t, self.path, self.conn = t, str(path), None
-        self.guest = self.host = ANY
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(self.path)
         self.listener.listen(1)
@@ -145,53 +195,6 @@ class Peer:
         if select.select([self.conn], [], [], 0)[0]:
             self.receive()
         return not self.decoder.buffer
-
-    # ---- frames ----
-
-    def put(self, ctrl, payload=b'', size=None, **odd):
-        self.send(frame(ctrl, self.guest, self.host, payload, **odd), size)
-
-    def data(self, payload, size=None, piece=PAYLOAD_MOST):
-        for part in split(payload, piece):
-            self.put(DATA, part, size)
-
-    def end(self):
-        """End of stream (capability E)."""
-        self.put(DATA)
-
-    def reset(self, reason=b''):
-        self.put(RESET, reason)
-
-    def expect(self, ctrl, **fields):
-        """The next frame, which has this ctrl, our tokens and, by name, these fields."""
-        f = self.next()
-        equal(f.ctrl, ctrl, f'ctrl of {f}')
-        for name, wanted in {'guest': self.guest, 'host': self.host, **fields}.items():
-            equal(getattr(f, name), wanted, f'{name} of {f}')
-        return f
-
-    def read(self, count):
-        """This many bytes of payload."""
-        got = bytearray()
-        while len(got) < count:
-            f = self.expect(DATA)
-            assert f.payload, f'end of stream after {len(got)} of {count} bytes'
-            got += f.payload
-        return bytes(got)
-
-    def expect_end(self):
-        equal(self.expect(DATA).payload, b'', 'payload')
-
-    def expect_reset(self, why=b''):
-        """A RESET of the session, with a reason that has this in it. Data before it is passed over."""
-        f = self.next()
-        while f.ctrl == DATA:
-            f = self.next()
-        equal(f[:3], (RESET, self.guest, self.host), f'{f}')
-        assert why in f.payload and len(f.payload) <= 255, f'reason {f.payload}'
-        assert all(32 <= c < 127 for c in f.payload), f'reason {f.payload}'
-        return f
-
 
 class FakeHost(Peer):
     """The host's end, towards vios-proxy-guest. caps=None: as the original, it knows no capabilities."""
