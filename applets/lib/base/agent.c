@@ -2,8 +2,15 @@
 #include "base/agent.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include "base/fmt.h"
+
+bool agent_is_inward(const char *name) {
+    size_t n = strlen(name);
+
+    return (CONFIG_FEATURE_INWARD || CONFIG_VIOS_CONNECT) && n > 3 && !strcmp(name + n - 3, ".in");
+}
 
 const char *agent_of(const char *name, int *length) {
     bool found = false;

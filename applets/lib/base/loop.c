@@ -129,6 +129,12 @@ static void on_signals(void *arg, unsigned ready) {
         stopped = true;
 }
 
+static int ready_count; /* of this round */
+/* What the one had used that was served last, of those who have used much. */
+static unsigned long long level;
+static unsigned round_cost;
+static int served; /* the fd that was */
+
 void loop_signals(void) {
     static const unsigned char asked_for[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
     sigset_t ours;
@@ -145,6 +151,8 @@ void loop_signals(void) {
     sigaddset(&ours, SIGPIPE); /* stays pending; write() says EPIPE */
     sigprocmask(SIG_BLOCK, &ours, NULL);
     loop_watch(signals, LOOP_READ, on_signals, NULL);
+    level = 0;
+    served = 0;
 }
 
 enum { WORD = 8 * sizeof(long) }; /* bits of one */
@@ -162,12 +170,6 @@ static void fill_sets(void) {
 }
 
 /* ---- turns ---- */
-
-static int ready_count; /* of this round */
-/* What the one had used that was served last, of those who have used much. */
-static unsigned long long level;
-static unsigned round_cost;
-static int served; /* the fd that was */
 
 void loop_share(int fd, struct loop_share *share) {
     if (loop_fits(fd))

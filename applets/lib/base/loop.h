@@ -57,8 +57,7 @@ bool loop_close_now(void);
  * nobody. */
 void loop_signals(void);
 
-/* Before a wait without limit: the wait will be long, so let go of the pages that it does not need.
- */
+/* Before a wait that is likely to be long: let go of the pages that it does not need. */
 void loop_rest(void);
 
 /* Waits at most ms milliseconds (-1: for ever) and calls what is ready. False if the time was over

@@ -34,6 +34,13 @@ static void describe(struct net_address *a) {
     fmt_print(a->text + n, sizeof a->text - n, "]:%u", ntohs(a->sa.in6.sin6_port));
 }
 
+void net_describe(struct net_address *a) {
+    if (a->sa.any.sa_family == AF_UNIX)
+        fmt_copy(a->text, sizeof a->text, a->sa.un.sun_path);
+    else
+        describe(a);
+}
+
 /* Four decimal numbers of 0..255. */
 static bool parse_ipv4(const char *s, unsigned char *out) {
     for (int i = 0; i < 4; i++) {
@@ -159,7 +166,6 @@ const char *net_set_nonblocking(int fd) {
                : "fcntl(F_SETFL)";
 }
 
-/* A listener's clients inherit it. */
 static void no_delay(int fd) {
     int on = 1;
 
@@ -167,34 +173,43 @@ static void no_delay(int fd) {
                sizeof on); /* fails on a unix socket, which needs none */
 }
 
-int net_listen(const struct net_address *a) {
-    bool is_unix = CONFIG_FEATURE_UNIX && a->sa.any.sa_family == AF_UNIX;
-    int on = 1, unsent = 65536, fd = sys_socket(a->sa.any.sa_family, SOCK_STREAM, 0);
-    const char *call;
+void net_prepare(int fd) {
+    int unsent = 65536;
+
+    no_delay(fd);
+    /* More, for each client that does not read, would use up what a guest has for all of TCP. */
+    setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
+}
+
+/* What has failed, in the words of the 2011 manual; NULL: nothing. */
+static const char *listen_at(int fd, const struct net_address *a, unsigned mode) {
+    int on = 1, failed;
     mode_t mask;
 
-    if (fd < 0)
-        log_fatal("Failed to create proxy service: %s: %m", a->text);
-    call = net_set_nonblocking(fd);
-    if (call)
-        log_fatal("Proxy service %s: %m", call);
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (CONFIG_FEATURE_ADDR && a->v6only)
-        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on,
-                   sizeof on); /* fails on an IPv4 socket, which needs none */
-    no_delay(fd);
-    /* Clients inherit it. More than that in the kernel, for each that does not read, would fill
-     * what a small guest has for all of TCP. */
-    setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
-    if (is_unix)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on); /* fails on an IPv4 socket */
+    net_prepare(fd);
+    if (CONFIG_FEATURE_UNIX && a->sa.any.sa_family == AF_UNIX)
         replace_stale(a);
-    mask = umask(0177);
-    if (bind(fd, &a->sa.any, a->length))
-        log_fatal("Proxy service bind: %s: %m", a->text);
+    mask = umask(~mode & 0777);
+    failed = bind(fd, &a->sa.any, a->length);
     umask(mask);
-    if (listen(fd, SOMAXCONN))
-        log_fatal("Proxy service listen: %s: %m", a->text);
-    return fd;
+    if (failed)
+        return "Proxy service bind";
+    return listen(fd, SOMAXCONN) ? "Proxy service listen" : NULL;
+}
+
+int net_listen(const struct net_address *a, unsigned mode, const char **failure) {
+    int reason, fd = sys_socket(a->sa.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+    *failure = fd < 0 ? "Failed to create proxy service" : listen_at(fd, a, mode);
+    if (fd < 0 || !*failure)
+        return fd;
+    reason = errno;
+    close(fd);
+    errno = reason;
+    return -1;
 }
 
 /* A peer may pass descriptors, of which the last close, in our read() or close(), may take as long
@@ -288,8 +303,7 @@ int net_accept(int listener, char *client, unsigned cap) {
 
     if (fd < 0)
         return -1;
-    if (a.sa.any.sa_family == AF_INET || a.sa.any.sa_family == AF_INET6)
-        describe(&a);
+    net_describe(&a);
     fmt_copy(client, cap, *a.text ? a.text : "unix");
     return fd;
 }

@@ -29,12 +29,18 @@ struct net_address {
 int net_literal(struct net_address *a, const char *literal, unsigned port);
 int net_path(struct net_address *a, const char *path);
 
+/* Sets the text of an address that the kernel gave. */
+void net_describe(struct net_address *a);
+
 /* Whether only this machine can reach it. */
 bool net_is_local(const struct net_address *a);
 
-/* A socket that listens at a; every failure is FATAL with the text of the 2011 manual. A stale unix
- * socket is replaced; one on which somebody listens is not. */
-int net_listen(const struct net_address *a);
+/* A socket that listens at a, or -1 with errno and, in the words of the 2011 manual, what has
+ * failed. mode: of a unix socket. A stale one is replaced; one on which somebody listens is not. */
+int net_listen(const struct net_address *a, unsigned mode, const char **failure);
+
+/* Of a socket that listens: what its clients inherit. */
+void net_prepare(int fd);
 
 /* Makes fd non-blocking: NULL, or the name of the call that failed, with errno. */
 const char *net_set_nonblocking(int fd);

@@ -124,6 +124,15 @@ void opt_add(char letter, const char **values, unsigned *count, unsigned most, c
     values[(*count)++] = value;
 }
 
+long opt_seconds(char letter, const char *value, int least) {
+    long n = fmt_millis(value, least, 3600000);
+
+    if (n < 0)
+        log_fatal("-%c %s: seconds in range 0%s..3600 are needed", letter, value,
+                  least ? ".001" : "");
+    return n;
+}
+
 long opt_number(char letter, const char *value, int low, int high) {
     long n = fmt_number(value, low, high);
 

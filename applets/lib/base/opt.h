@@ -42,4 +42,7 @@ void opt_add(char letter, const char **values, unsigned *count, unsigned most, c
 /* The number that is an option's value; one that is not in range is FATAL. */
 long opt_number(char letter, const char *value, int low, int high);
 
+/* The same of seconds, from 0 or from 0.001 (least: 1) to 3600, in milliseconds. */
+long opt_seconds(char letter, const char *value, int least);
+
 #endif

@@ -53,7 +53,7 @@ enum endpoint_result endpoint_read(struct endpoint *e, bool framed, unsigned cha
                                    size_t *n) {
     bool again = false; /* often one buffer of a port is all there is */
 
-    *n = 0;
+    *n = e->fresh = 0;
     while (*n + ENDPOINT_ROOM(e) <= room) {
         size_t asked = room - *n, took;
         ssize_t got;
@@ -70,7 +70,8 @@ enum endpoint_result endpoint_read(struct endpoint *e, bool framed, unsigned cha
             return e->port && !got ? ENDPOINT_DETACHED : lost(e);
         took = e->port && framed ? find_greeting(p + *n, (size_t)got) : (size_t)got;
         *n += took;
-        if (took < (size_t)got)
+        e->fresh = (size_t)got - took;
+        if (e->fresh)
             return ENDPOINT_RENEWED;
         if (took < asked)
             break;
@@ -87,7 +88,8 @@ enum endpoint_result endpoint_flush(struct endpoint *e) {
             continue;
         if (!done || (done < 0 && errno == EAGAIN))
             return ENDPOINT_BLOCKED;
-        if (CONFIG_VIOS_PROXY_HOST && done < 0 && errno == EPIPE)
+        if ((CONFIG_VIOS_PROXY_HOST || CONFIG_VIOS_CONNECT) && done < 0 && errno == EPIPE &&
+            !e->raw)
             done = (ssize_t)e->owed_bytes; /* QEMU has gone; what it has handed over is still to be
                                               read, and then its end */
         if (done < 0)

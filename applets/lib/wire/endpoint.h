@@ -11,16 +11,18 @@
 
 enum { ENDPOINT_NOTE = 64 }; /* bytes of a frame that belongs to no connection */
 
-/* fd: -1 while not open. port: a character device, whose host may be absent while fd is open; else
- * a socket. attached: the other side is there. broken: a read or write has failed for good; only
- * closing helps. aligned: since open() (or the host's last coming) every frame that was begun was
- * finished, and each SYN answered. owed, owed_bytes: the part of frames that is still to be
- * written. They stay valid until written or dropped. */
+/* fd: -1 while not open. port: a character device, whose host may be absent while fd is open;
+ * else a socket; raw: what is no channel, a socket without frames. attached: the other side is
+ * there. broken: a read or write has failed for good; only closing helps. aligned: since open()
+ * (or the host's last coming) every frame that was begun was finished, and each SYN answered.
+ * owed, owed_bytes: the part of frames that is still to be written. They stay valid until
+ * written or dropped. */
 struct endpoint {
     int fd;
-    bool port, attached, aligned, broken;
+    bool port, raw, attached, aligned, broken;
     const unsigned char *owed;
     size_t owed_bytes;
+    size_t fresh; /* RENEWED: so many bytes, the new host's, are behind those that were read */
     unsigned char note[ENDPOINT_NOTE];
 };
 

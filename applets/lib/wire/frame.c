@@ -66,15 +66,16 @@ static bool is_one_of(unsigned char c, const char *set) {
     return *set;
 }
 
-/* Whether the n bytes at p are a wanted header, or may become one. (Only hosts get SYNs.) */
+/* Whether the n bytes at p are a wanted header, or may become one. */
 static bool is_wanted(const unsigned char *p, size_t n, const char *ctrls) {
     for (size_t i = 0; i < sizeof magic && i < n; i++)
         if (p[i] != magic[i])
             return false;
     if (n > sizeof magic && !is_one_of(p[3], ctrls))
         return false;
-    return !CONFIG_VIOS_PROXY_HOST || n < FRAME_HEADER || p[3] != FRAME_SYN ||
-           !memcmp(p + 8, frame_unknown, FRAME_TOKEN);
+    if (!(CONFIG_VIOS_PROXY_HOST || CONFIG_FEATURE_INWARD)) /* no SYN comes */
+        return true;
+    return n < FRAME_HEADER || p[3] != FRAME_SYN || !memcmp(p + 8, frame_unknown, FRAME_TOKEN);
 }
 
 /* The first place in the n bytes at p where a wanted header begins, or as much of one as is there;
@@ -128,6 +129,26 @@ void frame_reject(struct frame_decoder *d) {
     d->left = 0;
     d->have = FRAME_HEADER - 1;
     memmove(d->head, d->head + 1, FRAME_HEADER - 1);
+}
+
+/* A part of a greeting that stands at the end of a frame, when the rest is in the next one. */
+enum { HALF_GREETING = 6 };
+
+static bool is_of_greeting(unsigned char c) {
+    return c == 'V' || c == 'S' || c == '1' || c == 'H' || c == 'I' || c == 'N' || c == 'T';
+}
+
+unsigned frame_fit(const unsigned char *p, unsigned n) {
+    static const unsigned char greeting[] = "VS1HINITINIT";
+    enum { LENGTH = sizeof greeting - 1 };
+    unsigned at = LENGTH - 1;
+
+    while (at < n) {
+        if (p[at] == 'T' && !memcmp(p + at - (LENGTH - 1), greeting, LENGTH))
+            return at - (LENGTH - 1) + HALF_GREETING;
+        at += is_of_greeting(p[at]) ? 1 : LENGTH; /* no greeting has another byte in it */
+    }
+    return n;
 }
 
 int frame_same(const struct frame_tokens *a, const struct frame_tokens *b) {

@@ -84,6 +84,10 @@ void frame_skip(struct frame_decoder *d);
  * may begin in it. */
 void frame_reject(struct frame_decoder *d);
 
+/* How much of n bytes of payload for a port may stand in one frame: no greeting may, for the port's
+ * end takes it for a new peer's. vios-protocol(7), sharing rule 9. */
+unsigned frame_fit(const unsigned char *p, unsigned n);
+
 /* Whether a and b name the same connection. */
 int frame_same(const struct frame_tokens *a, const struct frame_tokens *b);
 

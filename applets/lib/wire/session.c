@@ -242,7 +242,7 @@ static unsigned timeout(struct session *l) {
         return refuse(l, "no ACK");
     switch (l->state) {
     case SESSION_SYN_SENT:
-        return refuse(l, "no answer from the host");
+        return refuse(l, "no answer from the other side");
     case SESSION_ESTABLISHED:
         if (!l->eos)
             return over(l, SESSION_SEND_RESET | SESSION_CLOSE);
@@ -315,7 +315,7 @@ bool session_may_explain(const struct session *l) { return session_is_guest(l) |
 bool session_reads_local(const struct session *l) { return may_send(l) && !l->sent_eof; }
 
 const char *session_wanted(const struct session *l) {
-    return l->state == SESSION_SYN_SENT ? "CH" : NULL;
+    return l->state != SESSION_SYN_SENT ? NULL : CONFIG_FEATURE_INWARD ? "ACH" : "CH";
 }
 
 bool session_concerns(const struct session *l, const struct frame *f) {

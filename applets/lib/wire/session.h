@@ -43,6 +43,9 @@
 
 enum session_role { SESSION_GUEST, SESSION_HOST };
 
+/* Whether this binary responds: connects to services. */
+#define SESSION_RESPONDS (CONFIG_VIOS_PROXY_HOST || CONFIG_FEATURE_INWARD)
+
 enum session_state {
     SESSION_IDLE,
     SESSION_SYN_SENT,
@@ -102,9 +105,9 @@ struct session {
     const char *why;
 };
 
-/* The guest's end. All are, in a binary without the host's proxy. */
+/* The initiator's end. All are, in a binary that does not respond. */
 static inline bool session_is_guest(const struct session *l) {
-    return !CONFIG_VIOS_PROXY_HOST || l->role == SESSION_GUEST;
+    return !SESSION_RESPONDS || l->role == SESSION_GUEST;
 }
 
 /* The connection is one of those of a shared channel. */
