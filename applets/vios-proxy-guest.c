@@ -1,42 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* vios-proxy-guest: a service of the host on a local port of the guest, through virtio-serial
- * ports. */
+ * ports; or (-R) a service of the guest for clients of the host. */
 #include "applets.h"
 #include "lib/base/filter.h"
 #include "lib/relay/clients.h"
-
-#if CONFIG_FEATURE_REJECT
-static bool reject;
-
-static void set_reject(const char *unused) {
-    (void)unused;
-    reject = true;
-}
-#else
-enum { reject = false };
-#endif
-
-#if CONFIG_FEATURE_WAIT
-static long seconds;
-
-static void set_wait(const char *value) { seconds = opt_number('w', value, 0, 86400); }
-#else
-enum { seconds = 0 };
-#endif
+#include "lib/relay/guest.h"
 
 /* The macros have their commas in them. */
 /* clang-format off */
 static const struct opt options[] = {
-#if CONFIG_FEATURE_REJECT
-    {'r', NULL, "close a client at once when no channel has room", set_reject},
-#endif
+    CLIENTS_OPT_REJECT("close a client at once when no channel has room")
+    PROXY_OPT_INWARD("into the guest: clients on the host, a service here (-R on both sides)")
     SETUP_OPT_ADDR("ADDR...", "listen on this IPv4 or IPv6 address instead of 127.0.0.1 (up to 4 times)")
     SETUP_OPT_UNIX("listen on a unix socket instead of a port")
+    SETUP_OPT_MODE("mode of that socket (0600)")
     FILTER_OPT("use the channels with these names (up to 8 times)")
     PROXY_OPT_READY
-#if CONFIG_FEATURE_WAIT
-    {'w', "SECONDS", "clients wait that long for a host (with -r for a channel too)", set_wait},
-#endif
+    CLIENTS_OPT_WAIT("clients wait that long for a host (with -r for a channel too)")
     {0},
 };
 /* clang-format on */
@@ -60,5 +40,7 @@ int vios_proxy_guest_main(int argc, char **argv) {
     struct setup setup;
 
     setup_read(&setup, CONFIG_HOST_DIRECTORY, argv + 1, n);
-    return clients_run(&setup, reject, seconds * 1000L);
+    if (proxy_inward)
+        clients_check_none(&setup);
+    return guest_run(&setup);
 }

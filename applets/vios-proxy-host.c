@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* vios-proxy-host: connects the virtio-serial channels of many guests, none of them trusted, to a
- * service of the host. */
+ * service of the host; or (-R) clients of the host to services of guests. */
 #include "applets.h"
 #include "lib/base/filter.h"
+#include "lib/relay/clients.h"
 #include "lib/relay/host.h"
 
 /* Of connections of one guest at once: so that one guest cannot have them all. */
@@ -21,13 +22,17 @@ enum { limit = DEFAULT_LIMIT };
 /* The macros have their commas in them. */
 /* clang-format off */
 static const struct opt options[] = {
-    SETUP_OPT_ADDR("ADDR", "the service's IPv4 or IPv6 address instead of 127.0.0.1")
-    SETUP_OPT_UNIX("the service is this unix socket instead of a port")
+    CLIENTS_OPT_REJECT("(-R) close a client at once when no channel has room")
+    PROXY_OPT_INWARD("into the guest: clients here, a service there (-R on both sides)")
+    SETUP_OPT_ADDR("ADDR...", "the service's IPv4 or IPv6 address instead of 127.0.0.1")
+    SETUP_OPT_UNIX("the service is this unix socket (-R: %g in it: one for each guest)")
+    SETUP_OPT_MODE("(-R) mode of that socket (0600)")
     FILTER_OPT("serve the channels with these names, guest/channel (up to 8 times)")
 #if CONFIG_FEATURE_GUEST_LIMIT
     {'m', "COUNT", "most connections of one guest at once (a quarter of all)", set_limit},
 #endif
     PROXY_OPT_READY
+    CLIENTS_OPT_WAIT("(-R) clients wait that long for the guest's program (30)")
     {0},
 };
 /* clang-format on */
@@ -52,5 +57,7 @@ int vios_proxy_host_main(int argc, char **argv) {
     struct setup setup;
 
     setup_read(&setup, CONFIG_GUEST_DIRECTORY, argv + 1, n);
+    if (!proxy_inward)
+        clients_check_none(&setup);
     return host_run(&setup, limit);
 }

@@ -114,6 +114,8 @@ void channel_limit_busy(unsigned limit) { busy_limit = limit; }
 
 bool channel_is_excess(const struct channel *ch) { return busy_count > busy_limit && !ch->conns; }
 
+bool channel_is_room(const struct channel *ch) { return ch->place || busy_count < busy_limit; }
+
 unsigned channel_unread_beside(const struct channel *ch) {
     unsigned found = 0;
 

@@ -138,6 +138,16 @@ struct channel {
     struct channel *next_marked;
 };
 
+/* Whose it is, on a host; NULL in a guest. */
+static inline struct guest *channel_guest(const struct channel *ch) {
+    return CONFIG_VIOS_PROXY_HOST ? ch->guest : NULL;
+}
+
+/* Its guest's turn is over: one connect. A host may have as many as it likes. */
+static inline bool channel_is_spent(const struct channel *ch) {
+    return CONFIG_VIOS_PROXY_HOST && ch->spent;
+}
+
 /* ---- what is under way ---- */
 
 /* The channel's input or output, a new one if it has none. */
@@ -181,6 +191,9 @@ unsigned channel_busy(void);
  * guest gets no connection, and nothing that it sends is kept. */
 void channel_limit_busy(unsigned limit);
 bool channel_is_excess(const struct channel *ch);
+
+/* Whether it is busy, or may be. */
+bool channel_is_room(const struct channel *ch);
 
 /* (host) Other channels of its guest that have no connection, but keep what has come. */
 unsigned channel_unread_beside(const struct channel *ch);

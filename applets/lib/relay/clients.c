@@ -2,192 +2,192 @@
 #include "relay/clients.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include "base/fmt.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/memory.h"
-#include "relay/channels.h"
-#include "relay/dirwatch.h"
+#include "base/pool.h"
+#include "relay/choice.h"
+#include "relay/guests.h"
 #include "relay/initiator.h"
-#include "relay/listeners.h"
-#include "relay/opener.h"
-#include "relay/root.h"
-#include "relay/sysfs.h"
 
 enum { PAUSE = 1000 }; /* ms without accept() when descriptors or memory are short */
 
+enum { WAITS = CONFIG_FEATURE_WAIT || (CONFIG_VIOS_PROXY_HOST && CONFIG_FEATURE_INWARD) };
+enum { ANSWER = 30000 /* ms that a host's client waits without -w */ };
+
+/* Of each set of listeners so many clients may wait. A client is a descriptor, of which select()
+ * holds 1024. */
+enum { WAITING = WAITS ? 64 : 1, WAITING_ALL = CHOICE_SETS ? 1024 : WAITING };
+
 static bool reject_when_busy;
-static const struct names *names;
+static long patience = -1;     /* -w, in milliseconds; -1: it was not given */
+static struct listeners *sets; /* all of them, by their next */
+static MEMORY_BULK _Alignas(MEMORY_PAGE) struct waiting slots[WAITING_ALL];
+static struct pool pool = POOL(slots);
 static long long paused_until;
-static long patience; /* -w, in milliseconds */
+static long long closes_at; /* when the first of all that wait is closed, or before; 0: never */
 static struct log_limit no_host, all_busy, accept_failed;
 
-/* ---- choosing ---- */
-
-static enum clients_choice kind_of(const struct channel *ch) {
-    const struct conn *c = conn_current(ch);
-
-    if (!*ch->name || ch->end.fd < 0 || !ch->end.attached)
-        return CLIENTS_NO_HOST;
-    if (ch->gone || !conn_is_room())
-        return CLIENTS_BUSY;
-    if (channel_is_shared(ch))
-        return ch->carried < ch->places ? CLIENTS_SHARED : CLIENTS_BUSY;
-    if (!c)
-        return ch->silent ? CLIENTS_SILENT : CLIENTS_FREE;
-    if (CONFIG_FEATURE_MANY && session_is_asking(&c->session))
-        return CLIENTS_ASKING;
-    return session_lingers(&c->session) && !conn_is_stuck(c) ? CLIENTS_LINGERS : CLIENTS_BUSY;
+void clients_set_reject(const char *unused) {
+    (void)unused;
+    reject_when_busy = true;
 }
 
-enum clients_choice clients_choose(struct channel **chosen) {
-    enum clients_choice best = CLIENTS_NO_HOST;
-    unsigned age = 0; /* of those of one kind the lowest counts */
+void clients_set_wait(const char *seconds) { patience = opt_number('w', seconds, 0, 86400) * 1000; }
 
-    *chosen = NULL;
-    for (unsigned i = 0; i < channels_count(); i++) {
-        struct channel *ch = channels_at(i);
-        enum clients_choice kind = kind_of(ch);
-        unsigned a = kind == CLIENTS_LINGERS  ? (unsigned)ch->conns->deadline
-                     : kind == CLIENTS_SHARED ? ch->carried
-                                              : ch->used;
+void clients_check_none(const struct setup *s) {
+    if (s->mode != SETUP_MODE || s->services > 1 || reject_when_busy || patience >= 0)
+        log_fatal("-M, -r, -w and more than one -a are for the end where clients come");
+}
 
-        if (kind > best || (kind == best && (int)(a - age) >= 0))
-            continue;
-        best = kind;
-        age = a;
-        *chosen = ch;
-    }
-    return best;
+/* The listeners whose clients this channel carries; NULL: none. */
+static struct listeners *set_of(const struct channel *ch) {
+    if (CHOICE_SETS && channel_guest(ch) && ch->guest->listeners)
+        return ch->guest->listeners;
+    return sets && !sets->guest ? sets : NULL;
 }
 
 /* A channel for a client that waits: if none is free, a connection that lingers ends for it. */
-static enum clients_choice find_channel(struct channel **ch) {
-    enum clients_choice choice = clients_choose(ch);
+static enum choice find_channel(const struct listeners *l, struct channel **ch) {
+    enum choice choice = choice_make(l, ch);
 
-    if (choice != CLIENTS_LINGERS)
+    if (choice != CHOICE_LINGERS)
         return choice;
     initiator_finish((*ch)->conns);
-    return clients_choose(ch);
-}
-
-/* ---- clients ---- */
-
-static bool rejects(void) { return CONFIG_FEATURE_REJECT && reject_when_busy; }
-
-/* Why no channel can be used. */
-static const char *why_none(void) {
-    static char why[CHANNEL_NAME + 128];
-    const struct channel *shut = NULL;
-
-    for (unsigned i = 0; i < channels_count(); i++) {
-        const struct channel *ch = channels_at(i);
-
-        if (ch->end.fd >= 0)
-            return "no host is attached on any channel";
-        if (*ch->name)
-            shut = ch;
-    }
-    if (!shut)
-        return "there is no channel (vios-list tells why)";
-    fmt_print(why, sizeof why, "no channel can be opened: %s: %s", shut->name,
-              opener_why(shut, names->path(shut->name)));
-    return why;
-}
-
-static void turn_away(int fd, const char *client, enum clients_choice choice) {
-    struct log_limit *limit = choice == CLIENTS_NO_HOST ? &no_host : &all_busy;
-    const char *why = "all channels are in use";
-
-    if (limit == &no_host && limit->next <= loop_now())
-        why = why_none();
-    log_limited(limit, loop_now(), LOG_WARN, "%s: client %s closed", why, client);
-    close(fd);
+    return choice_make(l, ch);
 }
 
 /* ---- clients that wait for a channel ---- */
 
-enum { WAITING = CONFIG_FEATURE_WAIT ? 64 : 1 };
+static bool rejects(void) { return CONFIG_FEATURE_REJECT && reject_when_busy; }
 
-/* In the order in which they came. */
-static MEMORY_BULK struct waiting {
-    int fd;
-    long long until; /* when it is closed if it has no channel; without -w that is at once */
-    char client[CONN_CLIENT];
-} waiting[WAITING];
-static unsigned count;
-static long long closes_at; /* that of the first, 0: never */
+/* The first one waits no more. */
+static void leave(struct listeners *l) {
+    struct waiting *w = l->first;
+
+    l->first = w->next;
+    l->waiting--;
+    pool_give(&pool, w);
+}
+
+static void turn_away(struct listeners *l, enum choice choice) {
+    struct log_limit *limit = choice == CHOICE_BUSY ? &all_busy : &no_host;
+    const char *why = "all channels are in use";
+
+    if (limit == &no_host && limit->next <= loop_now())
+        why = choice_none(l);
+    log_limited(limit, loop_now(), LOG_WARN, "%s: client %s closed", why, l->first->client);
+    close(l->first->fd);
+    leave(l);
+}
+
+/* When the first one's time began: on a host it is one, for the guest's program to come and to
+ * answer. */
+static long long since(const struct waiting *w) {
+    return CHOICE_ON_HOST && w->until > loop_now() ? w->until - patience : loop_now();
+}
 
 /* The first one gets the channel, or its time is over. */
-static void dismiss(struct channel *ch, enum clients_choice choice) {
-    if (choice <= CLIENTS_SILENT)
-        initiator_open(ch, waiting->fd, waiting->client, loop_now());
-    else
-        turn_away(waiting->fd, waiting->client, choice);
-    memmove(waiting, waiting + 1, --count * sizeof *waiting);
+static void dismiss(struct listeners *l, struct channel *ch, enum choice choice) {
+    const struct waiting *w = l->first;
+
+    if (choice > CHOICE_SILENT) {
+        turn_away(l, choice);
+        return;
+    }
+    initiator_open(ch, w->fd, w->client, since(w));
+    leave(l);
+}
+
+/* The first one is closed then. */
+static void await(struct listeners *l) {
+    if (!closes_at || l->first->until < closes_at)
+        closes_at = l->first->until;
 }
 
 /* Serves whom it can. Without -r the wait for a channel that is in use has no limit. */
-static void serve_waiting(void) {
-    closes_at = 0;
-    while (count) {
+static void serve_waiting(struct listeners *l) {
+    while (l->first) {
         struct channel *ch;
-        enum clients_choice choice = find_channel(&ch);
+        enum choice choice = find_channel(l, &ch);
 
-        if (choice == CLIENTS_ASKING || (choice == CLIENTS_BUSY && !rejects()))
+        if ((choice == CHOICE_ASKING && !CHOICE_ON_HOST) || (choice == CHOICE_BUSY && !rejects()))
             return;
-        if (CONFIG_FEATURE_WAIT && choice > CLIENTS_SILENT && waiting->until > loop_now()) {
-            closes_at = waiting->until;
+        if (WAITS && choice > CHOICE_SILENT && l->first->until > loop_now()) {
+            await(l);
             return;
         }
-        dismiss(ch, choice);
+        dismiss(l, ch, choice);
     }
 }
 
 /* ---- clients that come ---- */
 
-/* Takes one client. False: there is none, or it cannot be taken now. */
-static bool accept_one(void) {
-    struct waiting *w = &waiting[count];
-    int fd = loop_admit(listeners_accept(w->client));
+static void enqueue(struct listeners *l, struct waiting *w) {
+    struct waiting **at = &l->first;
 
-    if (fd < 0 && errno != EMFILE && errno != ENFILE && errno != ENOMEM && errno != ENOBUFS)
-        return errno == ECONNABORTED || errno == EINTR;
-    if (fd < 0 && loop_close_now())
-        return true;
-    if (fd < 0) {
-        log_limited(&accept_failed, loop_now(), LOG_ERROR, "cannot accept a client: %m");
-        paused_until = loop_now() + PAUSE;
-        return false;
+    while (*at)
+        at = &(*at)->next;
+    *at = w;
+    w->next = NULL;
+    l->waiting++;
+}
+
+/* Whether it takes one of the last descriptors, which are for guests that have none. */
+static bool is_greedy(const struct listeners *l, int fd) {
+    return CHOICE_SETS && l->guest && loop_is_last(fd) && (l->waiting || l->guest->connections);
+}
+
+/* No client can be taken now. */
+static void pause_all(void) {
+    log_limited(&accept_failed, loop_now(), LOG_ERROR, "cannot accept a client: %m");
+    paused_until = loop_now() + PAUSE;
+}
+
+/* Takes one client. False: there is none, or it cannot be taken now. */
+static bool accept_one(struct listeners *l) {
+    struct waiting *w = pool_take(&pool);
+    int fd = loop_admit(listeners_accept(l, w->client));
+
+    if (fd >= 0 && is_greedy(l, fd)) {
+        close(fd);
+        errno = EMFILE;
+        fd = -1;
     }
-    w->fd = fd;
-    if (CONFIG_FEATURE_WAIT)
-        w->until = loop_now() + patience;
-    count++;
-    return true;
+    if (fd >= 0) {
+        w->fd = fd;
+        w->until = loop_now() + (WAITS ? patience : 0);
+        enqueue(l, w);
+        return true;
+    }
+    pool_give(&pool, w);
+    if (errno != EMFILE && errno != ENFILE && errno != ENOMEM && errno != ENOBUFS)
+        return errno == ECONNABORTED || errno == EINTR;
+    if (loop_close_now())
+        return true;
+    pause_all();
+    return false;
 }
 
 /* A client whose SYN has no answer begins anew on another channel. */
 static void begin_anew(struct conn *c, struct channel *other) {
     char client[CONN_CLIENT];
-    long long since = c->since;
+    long long came = c->since;
 
     fmt_copy(client, sizeof client, c->client);
-    initiator_open(other, initiator_take(c), client, since);
+    initiator_open(other, initiator_take(c), client, came);
 }
 
 /* A client on a silent channel goes to another one that is free, if that has not been silent too.
  * vios-protocol(7), guest rule 6. */
 static void move(struct conn *c) {
+    const struct listeners *l = set_of(c->channel);
     struct channel *other;
 
-    if (clients_choose(&other) > CLIENTS_FREE)
+    if (!l || choice_make(l, &other) > CHOICE_FREE)
         return;
     log_msg(LOG_WARN, "%s: no answer: client %s goes to %s", c->channel->name, c->client,
             other->name);
@@ -203,12 +203,17 @@ static void move_waiting(void) {
     }
 }
 
-/* A client whose SYN became void when its channel was shared no more. */
-static struct conn *find_void(void) {
+/* A client whose SYN became void when its channel was shared no more, and for which there is a
+ * channel now. */
+static struct conn *find_void(struct channel **other) {
     for (unsigned i = channel_busy(); i-- > 0;)
-        for (struct conn *c = channel_busy_at(i)->conns; c; c = c->next)
-            if (conn_is_apart(c) && conn_is_void(c))
+        for (struct conn *c = channel_busy_at(i)->conns; c; c = c->next) {
+            const struct listeners *l =
+                conn_is_apart(c) && conn_is_void(c) ? set_of(c->channel) : NULL;
+
+            if (l && choice_make(l, other) <= CHOICE_SILENT)
                 return c;
+        }
     return NULL;
 }
 
@@ -217,20 +222,20 @@ static void resume_void(void) {
     struct channel *ch;
     struct conn *c;
 
-    while ((c = find_void()) != NULL && clients_choose(&ch) <= CLIENTS_SILENT)
+    while ((c = find_void(&ch)) != NULL)
         begin_anew(c, ch);
 }
 
 /* Whether one more client could be dealt with now: others wait in the backlog. */
-static bool may_take(void) {
+static bool may_take(const struct listeners *l) {
     struct channel *ch;
 
-    if (paused_until || count == WAITING)
+    if (paused_until || l->waiting == WAITING)
         return false;
-    switch (clients_choose(&ch)) {
-    case CLIENTS_ASKING:
-        return false;
-    case CLIENTS_BUSY:
+    switch (choice_make(l, &ch)) {
+    case CHOICE_ASKING:
+        return CHOICE_ON_HOST;
+    case CHOICE_BUSY:
         return rejects();
     default:
         return true;
@@ -238,68 +243,93 @@ static bool may_take(void) {
 }
 
 /* Serves whom it can, then listens for more only if they could be dealt with. */
-static void review(void) {
+static void review_set(struct listeners *l) {
     bool listens = false;
 
-    if (!listeners_are_open())
-        return;
+    while (!loop_stopped()) {
+        serve_waiting(l);
+        listens = may_take(l);
+        if (!listens || !listeners_call(l) || !accept_one(l))
+            break;
+    }
+    listeners_watch(l, listens && !loop_stopped());
+}
+
+static void review(void) {
     if (!loop_stopped())
         move_waiting();
     if (CONFIG_FEATURE_MANY && !loop_stopped())
         resume_void();
-    while (!loop_stopped()) {
-        serve_waiting();
-        listens = may_take();
-        if (!listens || !listeners_call() || !accept_one())
-            break;
-    }
-    listeners_watch(listens && !loop_stopped());
+    for (struct listeners *l = sets; l; l = l->next)
+        if (l->due || !CHOICE_SETS) {
+            l->due = false;
+            review_set(l);
+        }
 }
 
-static long timer(void) {
-    long long when = paused_until;
-    long left;
-
-    if (closes_at && (!when || closes_at < when))
-        when = closes_at;
-    left = when ? (long)(when - loop_now()) : -1;
-    if (!when || left > 0)
-        return left;
-    paused_until = 0;
+static void review_all(void) {
+    for (struct listeners *l = sets; CHOICE_SETS && l; l = l->next)
+        l->due = true;
     proxy_want_review();
+}
+
+/* What has happened to a channel matters for those who may use it. */
+static void changed(struct channel *ch) {
+    struct listeners *l = set_of(ch);
+
+    if (l)
+        l->due = true;
+    if (choice_is_fed())
+        review_all();
+}
+
+/* The first of all clients, whose time may be over, makes it be looked at all. */
+long clients_timer(void) {
+    long long when = closes_at;
+
+    if (paused_until && (!when || paused_until < when))
+        when = paused_until;
+    if (!when || when > loop_now())
+        return when ? (long)(when - loop_now()) : -1;
+    if (paused_until <= loop_now())
+        paused_until = 0;
+    closes_at = 0;
+    review_all();
     return 0;
 }
 
-/* ---- the applet ---- */
+void clients_init(struct proxy *proxy, unsigned limit) {
+    choice_init(proxy->names, limit);
+    sets = NULL;
+    pool = (struct pool)POOL(slots);
+    if (CHOICE_ON_HOST && patience <= 0)
+        patience = ANSWER;
+    if (CHOICE_ON_HOST)
+        initiator_init(patience);
+    else if (patience < 0)
+        patience = 0;
+    if (CHOICE_SETS)
+        proxy->changed = changed;
+    proxy->review = review;
+    proxy->timer = clients_timer;
+}
 
-int clients_run(const struct setup *setup, bool reject, long wait) {
-    static struct proxy proxy = {
-        .limit = CONFIG_GUEST_CHANNELS,
-        .option = "GUEST_CHANNELS",
-        .review = review,
-        .timer = timer,
-    };
-    const struct net_address *service = setup->service;
-    bool in_sysfs = CONFIG_FEATURE_SYSFS && !setup->given && access(setup->directory, F_OK);
-    unsigned long long
-        inode; /* of our unix socket: as long as it listens no other file has that number */
+void clients_of(struct listeners *l) {
+    l->next = sets;
+    sets = l;
+    l->due = true;
+    proxy_want_review();
+}
 
-    reject_when_busy = reject;
-    patience = wait;
-    count = 0;
-    names = in_sysfs ? &sysfs_ports : &dirwatch_ports;
-    proxy.names = names;
-    if (!in_sysfs)
-        root_set(setup->directory);
-    listeners_open(setup);
-    inode = service->sa.any.sa_family == AF_UNIX ? file_inode(service->text, false) : 0;
-    relay_init(&initiator);
-    proxy_start(&proxy);
-    for (unsigned i = 0; i < setup->services; i++)
-        log_msg(LOG_INFO, "listening on %s, channels from %s", service[i].text,
-                in_sysfs ? FILE_PORTS : setup->directory);
-    proxy_run();
-    if (CONFIG_FEATURE_UNIX && inode && file_inode(service->text, false) == inode)
-        unlink(service->text);
-    return EXIT_SUCCESS;
+void clients_none(struct listeners *l, const char *why) {
+    struct listeners **at = &sets;
+
+    while (l->first) {
+        log_limited(&no_host, loop_now(), LOG_WARN, "%s: client %s closed", why, l->first->client);
+        close(l->first->fd);
+        leave(l);
+    }
+    while (*at != l)
+        at = &(*at)->next;
+    *at = l->next;
 }

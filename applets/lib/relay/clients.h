@@ -1,31 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* clients: clients and the choice of a channel for each. */
+/* clients: the TCP side of an initiator's connections: clients, which wait for a channel if need
+ * be. */
 #ifndef VIOS_CLIENTS_H
 #define VIOS_CLIENTS_H
 
+#include "relay/listeners.h"
 #include "relay/proxy.h"
-#include "relay/setup.h"
 
-/* What the choice can lead to, the best first. */
-enum clients_choice {
-    CLIENTS_SHARED,  /* it is shared, and has a place */
-    CLIENTS_FREE,    /* this channel is free, and a host is attached */
-    CLIENTS_SILENT,  /* the same, but its host has not answered last time */
-    CLIENTS_LINGERS, /* it carries a connection that lingers */
-    CLIENTS_ASKING,  /* it may be shared in a moment: vios-protocol(7), sharing rule 10 */
-    CLIENTS_BUSY,    /* all that have a host are in use */
-    CLIENTS_NO_HOST,
-};
+/* Rows of the option table. */
+#if CONFIG_FEATURE_REJECT
+#define CLIENTS_OPT_REJECT(what) {'r', NULL, what, clients_set_reject},
+#else
+#define CLIENTS_OPT_REJECT(what)
+#endif
+#if CONFIG_FEATURE_WAIT
+#define CLIENTS_OPT_WAIT(what) {'w', "SECONDS", what, clients_set_wait},
+#else
+#define CLIENTS_OPT_WAIT(what)
+#endif
 
-/* The channel for the next client: of those that are shared the one with the fewest connections;
- * the least recently used one that is free; of those that linger, the one that has been quiet
- * longest. */
-enum clients_choice clients_choose(struct channel **chosen);
+void clients_set_reject(const char *unused);
+void clients_set_wait(const char *seconds);
 
-/* Listens, uses the channels of setup->directory (or of sysfs, if that is the default and missing)
- * until it is told to stop. reject: a client that finds all channels in use is closed at once.
- * wait: milliseconds for which a client waits for a host, or with reject for a channel. Returns the
- * exit status. */
-int clients_run(const struct setup *setup, bool reject, long wait);
+/* What is for clients is FATAL: none come to this proxy. */
+void clients_check_none(const struct setup *setup);
+
+/* Before all else. limit: (host) the most connections of one guest at once; 0: in a guest. Sets
+ * what the proxy is to call. */
+void clients_init(struct proxy *proxy, unsigned limit);
+
+/* Closes clients whose time is over: milliseconds until the next one's is, or -1. */
+long clients_timer(void);
+
+/* Clients come to these from now on; no more, and those that wait are closed, for this reason. */
+void clients_of(struct listeners *l);
+void clients_none(struct listeners *l, const char *why);
 
 #endif

@@ -15,19 +15,22 @@
 #include "base/log.h"
 #include "base/loop.h"
 
+struct listeners;
+
 enum { GUESTS_NAME = 108 }; /* as a channel's */
 
 struct guest {
-    unsigned channels;       /* 0: the slot is free; at most GUEST_SHARE */
-    unsigned connections;    /* of all its channels */
-    struct loop_share share; /* its part of the loop's time */
-    struct bucket junk;      /* bytes without a connection */
-    struct bucket connects;  /* to a service of another machine, in thousandths */
-    struct log_limit news;   /* of messages about what had none before */
-    unsigned news_count;     /* of these since news_since */
-    long long news_since;    /* milliseconds of loop_now() */
-    size_t length;           /* the bytes of name that all its channels' names have */
-    char name[GUESTS_NAME];  /* "guest/..."; a channel right below the root is a guest of its own */
+    unsigned channels;           /* 0: the slot is free; at most GUEST_SHARE */
+    unsigned connections;        /* of all its channels */
+    struct loop_share share;     /* its part of the loop's time */
+    struct bucket junk;          /* bytes without a connection */
+    struct bucket connects;      /* to a service of another machine, in thousandths */
+    struct log_limit news;       /* of messages about what had none before */
+    unsigned news_count;         /* of these since news_since */
+    long long news_since;        /* milliseconds of loop_now() */
+    struct listeners *listeners; /* (-R) where its clients come; NULL: nowhere of its own */
+    size_t length;               /* the bytes of name that all its channels' names have */
+    char name[GUESTS_NAME]; /* "guest/..."; a channel right below the root is a guest of its own */
 };
 
 /* The guest of one more channel, with this name in GUESTS_NAME bytes; NULL: it has as many

@@ -4,43 +4,90 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/fmt.h"
 #include "base/log.h"
+#include "relay/clients.h"
 #include "relay/dirwatch.h"
 #include "relay/guests.h"
+#include "relay/guestsock.h"
+#include "relay/initiator.h"
 #include "relay/qemu.h"
 #include "relay/responder.h"
 #include "relay/root.h"
 
+static struct listeners listeners; /* of all channels */
+static bool single;                /* (-R) the directory is that of one guest */
+
+/* The sockets of one guest stand in its directory. */
+static bool wants(const char *name) { return !proxy_inward || single == !*fmt_find(name, '/'); }
+
 static bool join(struct channel *ch) {
-    ch->guest = guests_join(ch->name);
+    ch->guest = guests_join(single ? "/" : ch->name);
+    if (CONFIG_FEATURE_GUEST_SOCKETS && ch->guest && guestsock_is_wanted())
+        guestsock_join(ch->guest);
     return ch->guest;
 }
 
 static void leave(struct channel *ch) {
     qemu_drop(ch);
+    if (CONFIG_FEATURE_GUEST_SOCKETS && ch->guest && ch->guest->channels == 1)
+        guestsock_leave(ch->guest);
     if (ch->guest)
         guests_leave(ch->guest);
     ch->guest = NULL;
 }
 
-int host_run(const struct setup *setup, unsigned limit) {
-    static const struct proxy proxy = {
+static long timer(void) {
+    long clients = clients_timer(), sockets = guestsock_timer();
+
+    return clients < 0 || (sockets >= 0 && sockets < clients) ? sockets : clients;
+}
+
+static void serve(struct proxy *proxy, const struct setup *setup, unsigned limit) {
+    responder_init(setup->service, limit);
+    relay_init(&responder, CHANNEL_BUSY_HOST, CONFIG_HOST_CONNECTIONS);
+    proxy_start(proxy);
+    log_msg(LOG_INFO, "serving %s from %s (out of guests)", setup->service->text, setup->directory);
+}
+
+static void take_clients(struct proxy *proxy, struct setup *setup, unsigned limit) {
+    clients_init(proxy, limit);
+    single = !CONFIG_FEATURE_GUEST_SOCKETS || !guestsock_init(setup);
+    if (single) {
+        listeners_open(&listeners, setup);
+        clients_of(&listeners);
+    } else {
+        proxy->timer = timer;
+    }
+    relay_init(&initiator, CHANNEL_BUSY_HOST, CONFIG_HOST_CONNECTIONS);
+    proxy_start(proxy);
+    for (unsigned i = 0; i < setup->services; i++)
+        log_msg(LOG_INFO, "listening on %s, channels from %s (-R: into %s)", setup->service[i].text,
+                setup->directory, single ? "the guest" : "guests");
+}
+
+int host_run(struct setup *setup, unsigned limit) {
+    static struct proxy proxy = {
         .limit = CONFIG_HOST_CHANNELS,
         .option = "HOST_CHANNELS",
         .share = CONFIG_GUEST_SHARE,
         .names = &dirwatch_guests,
+        .wants = wants,
         .join = join,
         .leave = leave,
         .opened = responder_greet,
     };
 
-    responder_init(setup->service, limit);
     root_set(setup->directory);
     if (access("/proc/self/fd", F_OK))
         log_fatal("/proc is not mounted: sockets are opened through it");
-    relay_init(&responder);
-    proxy_start(&proxy);
-    log_msg(LOG_INFO, "serving %s from %s", setup->service->text, setup->directory);
+    if (proxy_inward)
+        take_clients(&proxy, setup, limit);
+    else
+        serve(&proxy, setup, limit);
     proxy_run();
+    listeners_close(&listeners, setup->service->text);
+    if (CONFIG_FEATURE_GUEST_SOCKETS)
+        guestsock_end();
     return EXIT_SUCCESS;
 }

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* host: the channels of many guests, each connected to the service when its guest asks. */
+/* host: the host's end: the channels of many guests, for the service that each asks for, or (-R)
+ * for clients of the host. */
 #ifndef VIOS_HOST_H
 #define VIOS_HOST_H
 
 #include "relay/proxy.h"
 #include "relay/setup.h"
 
-/* Serves the channels below setup->directory until it is told to stop. limit: the most connections
- * of one guest at once. Returns the exit status. */
-int host_run(const struct setup *setup, unsigned limit);
+/* Uses the channels below setup->directory until it is told to stop. limit: the most connections of
+ * one guest at once. Returns the exit status. */
+int host_run(struct setup *setup, unsigned limit);
 
 #endif

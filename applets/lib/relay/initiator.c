@@ -3,6 +3,7 @@
 
 #include "base/fmt.h"
 #include "base/loop.h"
+#include "relay/guard.h"
 #include "relay/relay.h"
 #include "relay/share.h"
 #include "wire/token.h"
@@ -10,6 +11,18 @@
 enum { HANDSHAKE = CONFIG_HANDSHAKE_TIMEOUT * 1000 };
 
 static unsigned turn; /* of the last connection */
+static long ms_of_host = HANDSHAKE;
+
+/* How long a client waits for the answer to its SYN. Only a host's, which never sees whether the
+ * guest's program is there, can be told. */
+#define PATIENCE (CONFIG_VIOS_PROXY_HOST && CONFIG_FEATURE_INWARD ? ms_of_host : HANDSHAKE)
+
+void initiator_init(long patience) { ms_of_host = patience; }
+
+void initiator_greet(struct channel *ch) {
+    if (ch->end.port)
+        endpoint_note(&ch->end, FRAME_RESET, &session_greeting, "");
+}
 
 bool initiator_is_late(const struct conn *c) {
     return session_is_asking(&c->session) && !session_is_shared(&c->session) &&
@@ -19,8 +32,10 @@ bool initiator_is_late(const struct conn *c) {
 /* Once it is late, the review may find another channel for the client. */
 static void await_answer(struct conn *c) {
     bool late = initiator_is_late(c);
-    long long end = late ? c->since + HANDSHAKE : c->begun + CONFIG_MOVE_TIMEOUT;
+    long long end = c->since + PATIENCE;
 
+    if (!late && end > c->begun + CONFIG_MOVE_TIMEOUT)
+        end = c->begun + CONFIG_MOVE_TIMEOUT;
     conn_await(c, CONN_ANSWER, (long)(end - loop_now()));
     if (late)
         channel_mark(c->channel);
@@ -34,8 +49,8 @@ static void send_syn(struct conn *c, bool first) {
     await_answer(c);
 }
 
-/* One more of a shared channel: its first bytes go with the SYN. vios-protocol(7), sharing rule
- * 2. */
+/* One more of a shared channel: its first bytes go with the SYN. vios-protocol(7), sharing rule 2.
+ */
 static void send_syn_shared(struct conn *c) {
     unsigned char token[FRAME_TOKEN];
 
@@ -43,7 +58,7 @@ static void send_syn_shared(struct conn *c) {
     conn_apply(c, session_open_shared(&c->session, token));
     conn_share(c);
     c->readable = true;
-    conn_await(c, CONN_ANSWER, HANDSHAKE);
+    conn_await(c, CONN_ANSWER, PATIENCE < HANDSHAKE ? PATIENCE : HANDSHAKE);
 }
 
 void initiator_open(struct channel *ch, int fd, const char *client, long long since) {
@@ -80,10 +95,46 @@ void initiator_finish(struct conn *c) {
     relay_pump(c->channel);
 }
 
-/* What comes without a connection, or after its RESET, is read to see the host go. */
+/* What comes without a connection, or after its RESET, is read to see the host go, or the other
+ * side's program come. */
 static bool hears(const struct channel *ch) {
     (void)ch;
     return true;
+}
+
+/* Whatever it says, it is there. vios-protocol(7), direction rule 2. */
+static void note_presence(struct channel *ch) {
+    if (!ch->silent)
+        return;
+    ch->silent = false;
+    channel_mark(ch);
+}
+
+/* Headers that are looked at of what is read at once. Once the other side is known to be there, one
+ * will do. */
+enum { LOOKS = 64 };
+
+static void stray(struct channel *ch) {
+    struct input *in = ch->in;
+    enum frame_event event;
+    struct frame f;
+    size_t used;
+
+    if (ch->looks >= (ch->silent ? LOOKS : 1)) {
+        channel_skip_input(ch);
+        return;
+    }
+    channel_skip_frame(ch);
+    event = frame_hunt(&ch->decoder, in->bytes + in->raw, in->filled - in->raw, &used, &f, "ACH");
+    in->raw += (unsigned)used;
+    if (event != FRAME_BEGIN)
+        return;
+    frame_reject(&ch->decoder);
+    ch->looks++;
+    if (f.ctrl == FRAME_SYN)
+        role_is_taken(ch);
+    else
+        note_presence(ch);
 }
 
 /* Another SYN: the one before may not have reached the host that is there now, since QEMU drops
@@ -94,8 +145,10 @@ static void syn_again(struct conn *c) {
     send_syn(c, c->session.first);
 }
 
-static void attached(struct conn *c) {
-    if (session_is_asking(&c->session))
+static void attached(struct channel *ch) {
+    struct conn *c = conn_current(ch);
+
+    if (c && session_is_asking(&c->session))
         syn_again(c);
 }
 
@@ -103,15 +156,15 @@ static void attached(struct conn *c) {
  * even written says nothing of the others. Or it was void, and the client has found no place. */
 static void expired_shared(struct conn *c) {
     struct channel *ch = c->channel;
-    long left = (long)(c->since + HANDSHAKE - loop_now());
+    long left = (long)(c->since + PATIENCE - loop_now());
     bool written = !(c->due & SESSION_SEND_SYN);
 
     if (!conn_is_apart(c)) {
         conn_timeout(c);
-        if (!written)
+        if (!written || PATIENCE < HANDSHAKE) /* a slow service may yet answer others */
             return;
         channel_unanswered(ch);
-        share_end(ch, true, "no answer from the host to another client");
+        share_end(ch, true, "no answer to another client");
     } else if (ch->end.attached && left > 0) {
         conn_await(c, CONN_GREETED, left);
     } else {
@@ -126,7 +179,7 @@ static void expired(struct conn *c) {
         conn_lost(c, NULL); /* no other host has come */
     else if (c->wait == CONN_GREETED)
         syn_again(c);
-    else if (c->wait == CONN_ANSWER && loop_now() - c->since < HANDSHAKE)
+    else if (c->wait == CONN_ANSWER && loop_now() - c->since < PATIENCE)
         await_answer(c);
     else
         conn_timeout(c);
@@ -140,18 +193,32 @@ static void finished(struct conn *c) {
         channel_unanswered(c->channel);
 }
 
+static void came(struct channel *ch, size_t n) {
+    if (!channel_guest(ch))
+        return;
+    guard_came(ch, n);
+    ch->spent = false;
+}
+
+static void junk(struct channel *ch, size_t n) {
+    if (channel_guest(ch))
+        guard_junk(ch, n);
+}
+
 /* Another client may be waiting for a channel whose connection lingers. */
 static void pumped(struct channel *ch) {
     if (conn_current(ch) && session_lingers(&conn_current(ch)->session))
         channel_mark(ch);
+    if (channel_guest(ch))
+        channel_hush(ch);
 }
 
 const struct role initiator = {
     .session = SESSION_GUEST,
-    .busy = CONFIG_GUEST_CHANNELS,
-    .connections = CONN_MAX_GUEST,
     .hears = hears,
-    .stray = channel_skip_input,
+    .stray = CONFIG_FEATURE_INWARD ? stray : channel_skip_input,
+    .came = came,
+    .junk = junk,
     .attached = attached,
     .expired = expired,
     .finished = finished,

@@ -8,6 +8,13 @@
 
 extern const struct role initiator;
 
+/* Before all else: how long a client waits for the answer to its SYN, in milliseconds. */
+void initiator_init(long patience);
+
+/* A port has been opened: what the host still has of a program that was killed ends.
+ * vios-protocol(7), sharing rule 9. */
+void initiator_greet(struct channel *ch);
+
 /* Carries the client fd over the free, attached channel. since: loop_now() when the client came. */
 void initiator_open(struct channel *ch, int fd, const char *client, long long since);
 

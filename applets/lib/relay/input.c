@@ -18,7 +18,7 @@ bool input_begin(struct channel *ch, const struct frame *f) {
     struct input *in = ch->in;
 
     frame_skip(&ch->decoder);
-    if (CONFIG_FEATURE_MANY && CONFIG_VIOS_PROXY_HOST)
+    if (CONFIG_FEATURE_MANY && SESSION_RESPONDS)
         ch->since_init = session_is_greeting(f) ? 0 : FRAME_HEADER + 1;
     in->frame = *f;
     in->left = f->length;

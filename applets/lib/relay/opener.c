@@ -10,10 +10,12 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/fmt.h"
+#include "base/held.h"
 #include "base/holder.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/net.h"
+#include "base/sys.h"
 #include "relay/channels.h"
 #include "relay/qemu.h"
 #include "relay/retry.h"
@@ -65,28 +67,13 @@ static int set_nonblocking(struct channel *ch, int fd, const char *path, long lo
     return failed(ch, path, what, now);
 }
 
-static int open_socket(const char *name, int mode) {
-    struct net_address a;
-    bool pending;
-
-    errno = S_ISSOCK(mode) ? ENAMETOOLONG : ENODEV;
-    return S_ISSOCK(mode) && !net_path(&a, name) ? net_connect(&a, &pending) : -1;
-}
-
-/* What was a socket when its name was seen may be a link to anything by now. So what is there is
- * held, then looked at, and it is to that which we connect. */
-static int open_held(struct channel *ch) {
-    int reason, fd, held = root_open(ch->name, O_PATH);
-    char name[32];
-
-    if (held < 0)
-        return -1;
-    fmt_print(name, sizeof name, "/proc/self/fd/%d", held);
-    fd = open_socket(name, file_look(held, "", &ch->inode));
-    reason = errno;
+/* What is held is looked at, and it is to that which we connect. */
+static int open_socket(int held, unsigned long long *inode) {
+    if (held < 0 || S_ISSOCK(file_look(held, "", inode)))
+        return held_connect(held);
     close(held);
-    errno = reason;
-    return fd;
+    errno = ENODEV;
+    return -1;
 }
 
 /* Opens either kind of endpoint. */
@@ -94,12 +81,12 @@ static int open_endpoint(struct channel *ch, const char *path) {
     int mode;
 
     if (CONFIG_VIOS_PROXY_HOST && ch->guest)
-        return open_held(ch);
+        return open_socket(root_open(ch->name, O_PATH), &ch->inode);
     mode = file_mode(path, true);
     if (mode < 0)
         return -1;
     ch->end.port = S_ISCHR(mode);
-    return ch->end.port ? file_open_port(path) : open_socket(path, mode);
+    return ch->end.port ? file_open_port(path) : open_socket(sys_open(path, O_PATH), NULL);
 }
 
 /* Whether it takes one of the last descriptors, which are for guests that have none. */

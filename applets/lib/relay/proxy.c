@@ -27,6 +27,15 @@ enum { GRACE = 700 /* ms for the last frames; the whole end takes less than a se
  * it. */
 enum { REST_AFTER = 100 };
 
+#if CONFIG_FEATURE_INWARD
+bool proxy_inward;
+
+void proxy_set_inward(const char *unused) {
+    (void)unused;
+    proxy_inward = true;
+}
+#endif
+
 static int ready_fd = -1;
 static const struct proxy *proxy;
 static bool review_wanted;
@@ -88,8 +97,12 @@ static bool wanted(const char *name) {
     const char *agent;
     int n;
 
+    if (CONFIG_VIOS_PROXY_HOST && proxy->wants && !proxy->wants(name))
+        return false;
     if (filter_is_given())
         return filter_matches(name);
+    if (agent_is_inward(fmt_base(name)) != proxy_inward)
+        return false;
     agent = CONFIG_FEATURE_FOREIGN ? agent_of(fmt_base(name), &n) : NULL;
     if (agent && limits_is_new(name))
         log_msg(LOG_INFO, "channel %s: left alone, it is for %.*s; -n takes it", name, n, agent);
@@ -106,11 +119,14 @@ static void leave(const char *name) {
 
 /* Once, when nothing is under way: that no channel is used, of those that there are. */
 static void tell_unused(void) {
-    if (!(CONFIG_FEATURE_GLOB || CONFIG_FEATURE_FOREIGN) || !other_count || other_count > 2 ||
-        channels_count())
+    if (!(CONFIG_FEATURE_GLOB || CONFIG_FEATURE_FOREIGN || CONFIG_FEATURE_INWARD) || !other_count ||
+        other_count > 2 || channels_count())
         return;
     log_msg(LOG_NOTICE, "no channel is used: %s %s",
-            filter_is_given() ? "none matches -n, as" : "other agents have", others);
+            filter_is_given() ? "none matches -n, as"
+            : proxy_inward    ? "no name ends in .in, as"
+                              : "other agents, or -R, have",
+            others);
     other_count = 3;
 }
 
@@ -198,6 +214,8 @@ static bool is_taken(const struct channel *ch) {
 
 /* Something has happened to the channel. */
 static void decide(struct channel *ch) {
+    if (CONFIG_VIOS_PROXY_HOST && *ch->name && proxy->changed)
+        proxy->changed(ch);
     if (!*ch->name || is_taken(ch) || ch->foul)
         return;
     if (ch->gone)
@@ -270,9 +288,8 @@ static void stop(void) {
 static void rest(bool idle) {
     channel_trim();
     conn_trim();
-    if (!idle)
-        return;
-    tell_unused();
+    if (idle)
+        tell_unused();
     loop_rest();
 }
 

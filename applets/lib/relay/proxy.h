@@ -16,20 +16,33 @@
 #define PROXY_OPT_READY
 #endif
 
+#if CONFIG_FEATURE_INWARD
+/* vios-protocol(7), direction rule 1. */
+#define PROXY_OPT_INWARD(what) {'R', NULL, what, proxy_set_inward},
+extern bool proxy_inward; /* -R was given */
+#else
+#define PROXY_OPT_INWARD(what)
+enum { proxy_inward = false };
+#endif
+
 void proxy_set_ready(const char *fd);
+void proxy_set_inward(const char *unused);
 
 /* limit: the most channels that may be used at once; option: its Kconfig option, for messages.
- * names: where they come from. May be NULL: join: a new channel; false: its guest has `share`
- * already (Kconfig GUEST_SHARE); leave: its end. opened: it has just been opened. review: decides
- * anew, before the loop sleeps. timer: called in each round; the milliseconds until it wants to be
- * called again, or -1. */
+ * names: where they come from. May be NULL: wants: whether a name may be one of ours; join: a new
+ * channel; false: its guest has `share` already (Kconfig GUEST_SHARE); leave: its end. opened: it
+ * has just been opened. changed: something has happened to it. review: decides anew, before the
+ * loop sleeps. timer: called in each round; the milliseconds until it wants to be called again, or
+ * -1. */
 struct proxy {
     unsigned limit, share;
     const char *option;
     const struct names *names;
+    bool (*wants)(const char *name);
     bool (*join)(struct channel *ch);
     void (*leave)(struct channel *ch);
     void (*opened)(struct channel *ch);
+    void (*changed)(struct channel *ch);
     void (*review)(void);
     long (*timer)(void);
 };

@@ -34,7 +34,9 @@ static void begin(struct channel *ch, struct frame *f, bool hunted) {
 
     if (hunted && !session_concerns(&c->session, f)) {
         frame_reject(&ch->decoder);
-        if (session_greeted(&c->session, f))
+        if (CONFIG_FEATURE_INWARD && f->ctrl == FRAME_SYN)
+            role_is_taken(ch);
+        else if (session_greeted(&c->session, f))
             conn_greeted(c);
     } else if (!hunted && f->ctrl != FRAME_RESET) {
         dispatch(ch, f); /* its payload, if it is DATA, comes as an event of its own */
@@ -75,7 +77,7 @@ static bool is_stray(const struct channel *ch) {
 
 static bool may_look(const struct channel *ch) {
     if (channel_is_shared(ch))
-        return !ch->held || !(ch->spent || *ch->refusal);
+        return !ch->held || !(channel_is_spent(ch) || *ch->refusal);
     return is_stray(ch) ? role->hears(ch) : !session_is_closing(&conn_current(ch)->session);
 }
 

@@ -24,11 +24,11 @@ enum { TURNS = 4 };
 /* What a read costs beside its bytes, in bytes. */
 enum { READ_COST = 2048 };
 
-void relay_init(const struct role *r) {
+void relay_init(const struct role *r, unsigned busy, unsigned connections) {
     role = r;
     token_begin();
-    conn_init(r->connections);
-    channel_limit_busy(r->busy);
+    conn_init(connections);
+    channel_limit_busy(busy);
 }
 
 /* ---- select() ---- */
@@ -89,7 +89,7 @@ static bool has_more(const struct channel *ch) {
         return true;
     if (channel_is_shared(ch))
         return ch->held && !*ch->refusal;
-    return ch->spent && !conn_current(ch) && ch->in && ch->in->raw < ch->in->filled;
+    return channel_is_spent(ch) && !conn_current(ch) && ch->in && ch->in->raw < ch->in->filled;
 }
 
 static long long sooner(long long a, long long b) { return !a || (b && b < a) ? b : a; }
@@ -132,6 +132,8 @@ static void lose(struct channel *ch, bool renewed) {
         else
             conn_lost(c, NULL);
     }
+    if (renewed && role->renewed)
+        role->renewed(ch);
     channel_mark(ch);
 }
 
@@ -192,6 +194,7 @@ static void read_channel(struct channel *ch) {
     if (result == ENDPOINT_DETACHED || result == ENDPOINT_RENEWED) {
         receiver_run(ch);
         lose(ch, result == ENDPOINT_RENEWED);
+        in->filled += (unsigned)ch->end.fresh;
     }
 }
 
@@ -220,8 +223,7 @@ static void on_channel(void *arg, unsigned ready) {
     if (!ch->end.attached) {
         channel_attached(ch);
         channel_mark(ch);
-        if (conn_current(ch) && role->attached)
-            role->attached(conn_current(ch));
+        role->attached(ch);
     }
     if ((ready & LOOP_READ) && receiver_may_read(ch)) {
         read_on(ch);

@@ -18,8 +18,9 @@
 
 #include "relay/role.h"
 
-/* Once, before all else. */
-void relay_init(const struct role *role);
+/* Once, before all else. busy: the most channels that may be busy at once; connections: the most
+ * that there may be. */
+void relay_init(const struct role *role, unsigned busy, unsigned connections);
 
 /* A channel has just been opened: reads what waits, so that it is known whether a host is attached.
  */

@@ -6,10 +6,9 @@
 #include "base/fmt.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "relay/guard.h"
 #include "relay/guests.h"
 #include "relay/input.h"
-#include "relay/qemu.h"
-#include "relay/retry.h"
 #include "relay/service.h"
 #include "relay/share.h"
 
@@ -39,6 +38,8 @@ static bool is_at_limit(const struct channel *ch) {
 static const char *refusal(const struct channel *ch) {
     static char why[64];
 
+    if (!channel_guest(ch)) /* all channels of a guest may be busy */
+        return conn_is_room() ? NULL : "all connections are in use";
     if (channel_is_excess(ch) || !conn_is_room())
         return "all connections are in use (HOST_CONNECTIONS)";
     if (!is_local && !guests_may_connect(ch->guest, loop_now()))
@@ -68,6 +69,8 @@ static void answer_stale(struct channel *ch, struct frame *f) {
 
 /* A SYN counts as junk, until its ACK has come; and as the one connect of this turn. */
 static void charge(struct channel *ch) {
+    if (!channel_guest(ch))
+        return;
     ch->spent = ch->charged = true;
     loop_charge(&ch->guest->share, CONNECT_COST);
     guests_junk(ch->guest, CHANNEL_SYN, loop_now());
@@ -150,19 +153,26 @@ static void make_room(struct channel *ch) {
         conn_free(c);
 }
 
+static void junk(struct channel *ch, size_t n) {
+    if (channel_guest(ch))
+        guard_junk(ch, n);
+}
+
 /* The next SYN of a shared channel is complete. vios-protocol(7), sharing rule 2. */
 static void accept_shared(struct channel *ch) {
     struct input *in = ch->in;
     const char *why = NULL;
     unsigned most;
 
-    if (ch->spent || *ch->refusal) {
+    if (channel_is_spent(ch) || *ch->refusal) {
         ch->held = true;
         return;
     }
-    make_room(ch);
-    ch->spent = true;
-    loop_charge(&ch->guest->share, CONNECT_COST);
+    if (channel_guest(ch)) {
+        make_room(ch);
+        ch->spent = true;
+        loop_charge(&ch->guest->share, CONNECT_COST);
+    }
     if (!session_offers_many(in->text, in->text_bytes, &most))
         why = "a SYN without M, on a shared channel";
     else if (conn_find(ch, in->frame.tokens.guest))
@@ -177,7 +187,7 @@ static void accept_shared(struct channel *ch) {
         ch->stale_at = loop_now();
         fmt_copy(ch->refusal, sizeof ch->refusal, why);
         channel_ended(ch, NULL, "-", "refused", why);
-        role->junk(ch, CHANNEL_SYN);
+        junk(ch, CHANNEL_SYN);
     } else {
         begin(ch);
     }
@@ -186,8 +196,8 @@ static void accept_shared(struct channel *ch) {
 /* What is looked for: SYNs, and what stands before them; and stale headers. Each look costs some 50
  * ns, so after as many at other RESETs only SYNs count in this turn. */
 static const char *wanted(const struct channel *ch) {
-    if (ch->looks < STALE_LOOKS)
-        return CONFIG_FEATURE_MANY ? "ABDWH" : "ABD";
+    if (!channel_guest(ch) || ch->looks < STALE_LOOKS)
+        return CONFIG_FEATURE_MANY ? "ABCDWH" : "ABCD";
     return CONFIG_FEATURE_MANY && ch->looks < 2 * STALE_LOOKS ? "AH" : "A";
 }
 
@@ -199,6 +209,11 @@ static void note_reset(struct channel *ch, const struct frame *f) {
     }
     frame_skip(&ch->decoder);
     ch->since_init = 0;
+}
+
+static void note_synack(struct channel *ch) {
+    ch->looks++;
+    role_is_taken(ch);
 }
 
 static void hunt(struct channel *ch) {
@@ -220,7 +235,10 @@ static void hunt(struct channel *ch) {
     }
     if (f.ctrl != FRAME_SYN) {
         frame_reject(&ch->decoder);
-        answer_stale(ch, &f);
+        if (f.ctrl == FRAME_SYNACK)
+            note_synack(ch);
+        else
+            answer_stale(ch, &f);
         return;
     }
     ch->adjacent = ch->since_init == FRAME_HEADER;
@@ -234,7 +252,7 @@ static void hunt(struct channel *ch) {
 
 /* A storm of SYNs gets one connect a turn; and what is owed goes first. */
 static bool hears(const struct channel *ch) {
-    return !conn_current(ch) && !ch->spent && !ch->end.owed_bytes && !ch->init_due;
+    return !conn_current(ch) && !channel_is_spent(ch) && !ch->end.owed_bytes && !ch->init_due;
 }
 
 static void stray(struct channel *ch) {
@@ -244,48 +262,19 @@ static void stray(struct channel *ch) {
         accept_syn(ch);
 }
 
-/* The first bytes since the socket was opened. A guest that begins with these shuts out its own
- * channel, and no other. */
-static void meet(struct channel *ch, const unsigned char *p, size_t n) {
-    ch->heard = n > 0;
-    ch->monitor = qemu_is_monitor(p, n);
-    if (!ch->monitor)
-        return;
-    log_limited(channel_limit(ch, loop_now()), loop_now(), LOG_WARN,
-                "%s: QEMU's monitor, not a channel: left alone", ch->name);
-    ch->end.broken = true;
-}
-
-/* Who sends more without a connection than connections need is not read for a while. */
-static void take_junk(struct channel *ch, size_t n) {
-    long long now = loop_now();
-    unsigned stale = n < ch->stale_bytes ? (unsigned)n : ch->stale_bytes;
-    long pause = guests_junk(ch->guest, (unsigned)n - stale, now);
-
-    ch->stale_bytes -= stale;
-
-    if (!pause)
-        return;
-    log_limited(channel_limit(ch, now), now, LOG_WARN,
-                "%s: floods, without a connection: it is read slowly", ch->name);
-    ch->paused = true;
-    retry_at(ch, now + pause);
-}
-
 static void came(struct channel *ch, size_t n) {
-    if (!ch->heard)
-        meet(ch, ch->in->bytes + ch->in->filled - n, n);
-    if (n)
-        ch->doubtful = false;
-    if (!conn_current(ch) && !channel_is_shared(ch))
-        take_junk(ch, n);
-    ch->spent = false;
     ch->looks = 0;
+    if (!channel_guest(ch))
+        return;
+    guard_came(ch, n);
+    ch->spent = false;
 }
 
 /* What waits of a guest that is refused, and does not read, is dropped: others may need its place.
  */
 static void pumped(struct channel *ch) {
+    if (!channel_guest(ch))
+        return;
     if (ch->in && (channel_is_excess(ch) || (!ch->conns && ch->end.owed_bytes && refusal(ch)))) {
         share_end(ch, true, "too many connections of its guest");
         channel_skip_input(ch);
@@ -298,14 +287,14 @@ static void pumped(struct channel *ch) {
 
 const struct role responder = {
     .session = SESSION_HOST,
-    .busy = CHANNEL_BUSY_HOST,
-    .connections = CONFIG_HOST_CONNECTIONS,
     .hears = hears,
     .stray = stray,
+    .attached = responder_greet,
+    .renewed = responder_greet,
     .connected = service_decided,
     .expired = service_expired,
     .came = came,
     .pumped = pumped,
     .syn = accept_shared,
-    .junk = take_junk,
+    .junk = junk,
 };

@@ -9,10 +9,10 @@
 
 extern const struct role responder;
 
-/* Before all else. limit: the most connections of one guest at once. */
+/* Before all else. limit: the most connections of one guest at once, and of one channel. */
 void responder_init(const struct net_address *service, unsigned limit);
 
-/* The channel has just been opened. vios-protocol(7), host rule 2. */
+/* The channel has just been opened, or its host has come. vios-protocol(7), host rule 2. */
 void responder_greet(struct channel *ch);
 
 #endif

@@ -95,7 +95,7 @@ static const char *accepted(const struct conn *c) {
     static char text[16];
     const char *letters = session_accepted(&c->session);
 
-    if (!CONFIG_VIOS_PROXY_HOST || !CONFIG_FEATURE_MANY || !c->session.many)
+    if (!SESSION_RESPONDS || !CONFIG_FEATURE_MANY || !c->session.many)
         return letters;
     fmt_print(text, sizeof text, "%s M%u", letters, c->channel->places);
     return text;

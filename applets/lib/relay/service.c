@@ -54,7 +54,8 @@ void service_connect(struct conn *c) {
     if (fd < 0 && errno == EMFILE && loop_close_now())
         fd = net_connect(service, &c->connecting);
     c->fd = loop_admit(fd);
-    if (c->fd >= 0 && loop_is_last(fd) && c->channel->guest->connections > 1) {
+    if (c->fd >= 0 && channel_guest(c->channel) && loop_is_last(fd) &&
+        c->channel->guest->connections > 1) {
         close(fd);
         c->fd = -1;
         errno = EMFILE;

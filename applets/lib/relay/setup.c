@@ -5,7 +5,7 @@
 #include "base/log.h"
 
 static const char *addresses[SETUP_ADDRESSES] = {"127.0.0.1"}, *unix_path;
-static unsigned address_count;
+static unsigned address_count, mode = SETUP_MODE;
 
 void setup_address(const char *literal) {
     opt_add('a', addresses, &address_count, SETUP_ADDRESSES, literal);
@@ -13,9 +13,20 @@ void setup_address(const char *literal) {
 
 void setup_unix(const char *path) { unix_path = path; }
 
+void setup_mode(const char *octal) {
+    const char *p = octal;
+
+    for (mode = 0; *p >= '0' && *p <= '7' && mode <= 0777; p++)
+        mode = mode * 8 + (unsigned)(*p - '0');
+    if (*p || p == octal || mode > 0777)
+        log_fatal("-M %s: not an octal number in range 0..777", octal);
+}
+
 /* Where to listen or to connect. */
 static void set_services(struct setup *s, unsigned port) {
     s->services = CONFIG_FEATURE_ADDR && address_count ? address_count : 1;
+    s->placed = address_count || unix_path;
+    s->mode = mode;
     if (CONFIG_FEATURE_UNIX && unix_path) {
         if (address_count)
             log_fatal("-a %s: cannot be given with -u", *addresses);

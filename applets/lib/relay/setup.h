@@ -19,8 +19,17 @@
 #define SETUP_OPT_UNIX(what)
 #endif
 
+#if CONFIG_FEATURE_MODE
+#define SETUP_OPT_MODE(what) {'M', "MODE", what, setup_mode},
+#else
+#define SETUP_OPT_MODE(what)
+#endif
+
 void setup_address(const char *literal);
 void setup_unix(const char *path);
+void setup_mode(const char *octal);
+
+enum { SETUP_MODE = 0600 }; /* of a unix socket that listens, without -M */
 
 /* The default port, in the help. */
 #define SETUP_QUOTE(x) #x
@@ -28,15 +37,16 @@ void setup_unix(const char *path);
 #define SETUP_PORT SETUP_TEXT(CONFIG_SERVICE_PORT)
 
 /* From the options and the operands [directory [port [log_level]]], of which an empty one is as if
- * it were not there: whether a directory was given, which one, and where to listen, or (the first)
- * to connect. Bad ones are FATAL with the texts of the 2011 manual. */
+ * it were not there: whether a directory was given, which one, where to listen or to connect,
+ * whether that was given by an option, and the mode of a unix socket that listens. Bad ones are
+ * FATAL with the texts of the 2011 manual. */
 enum { SETUP_ADDRESSES = CONFIG_FEATURE_ADDR ? 4 : 1 };
 struct setup {
-    bool given;
+    bool given, placed;
+    unsigned mode;
     const char *directory;
     unsigned services;
     struct net_address service[SETUP_ADDRESSES];
 };
 void setup_read(struct setup *setup, const char *default_directory, char **operands, int n);
-
 #endif

@@ -2,17 +2,15 @@
 #include "relay/sysfs.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/fmt.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/node.h"
 #include "base/sys.h"
 #include "relay/channel.h"
 #include "relay/channels.h"
@@ -30,20 +28,19 @@ enum { PORT_NAME = 32, SYSFS_PATH = 128 };
 static int uevents = -1;
 static names_fn *tell;
 
-/* Reads the first line of FILE_PORTS/port/file: its length, or -1 with errno. An overlong line is
- * cut. */
-static int read_attribute(const char *port, const char *file, char *line, size_t cap) {
+/* The length of the name, of which as much is read as fits; or -1 with errno. */
+static int read_name(const char *port, char name[CHANNEL_NAME]) {
     char path[SYSFS_PATH];
 
-    fmt_print(path, sizeof path, FILE_PORTS "/%s/%s", port, file);
-    return file_read(path, line, cap);
+    fmt_print(path, sizeof path, FILE_PORTS "/%s/name", port);
+    return file_read(path, name, CHANNEL_NAME);
 }
 
 static bool tell_port(const char *port, void *arg) {
     char name[CHANNEL_NAME];
 
     (void)arg;
-    if (read_attribute(port, "name", name, sizeof name) > 0 && !*fmt_find(name, '/'))
+    if (read_name(port, name) > 0 && !*fmt_find(name, '/'))
         tell(name, true);
     return true;
 }
@@ -59,30 +56,9 @@ static bool match_port(const char *port, void *arg) {
     struct search *s = arg;
     char name[CHANNEL_NAME];
 
-    if (strlen(port) < PORT_NAME && read_attribute(port, "name", name, sizeof name) > 0 &&
-        !strcmp(name, s->name))
+    if (strlen(port) < PORT_NAME && read_name(port, name) > 0 && !strcmp(name, s->name))
         fmt_copy(s->port, PORT_NAME, port);
     return !*s->port;
-}
-
-/* Makes the device node from "major:minor" in sysfs. */
-static void make_node(const char *path, const char *port) {
-    char dev[24], number[24];
-    long major, minor;
-    size_t n;
-
-    if (read_attribute(port, "dev", dev, sizeof dev) < 0)
-        return;
-    n = (size_t)(fmt_find(dev, ':') - dev);
-    fmt_print(number, sizeof number, "%.*s", (int)n, dev);
-    major = fmt_number(number, 0, 4095);
-    minor = fmt_number(dev + n + (dev[n] == ':'), 0, 1048575);
-    if (major < 0 || minor < 0)
-        return;
-    if (mknod(path, S_IFCHR | 0600, makedev((unsigned)major, (unsigned)minor)))
-        log_msg(LOG_ERROR, "mknod %s: %m", path);
-    else
-        log_msg(LOG_INFO, "made the missing node %s", path);
 }
 
 static const char *port_path(const char *name) {
@@ -93,8 +69,7 @@ static const char *port_path(const char *name) {
     if (!*port)
         return NULL;
     fmt_print(path, sizeof path, "/dev/%s", port);
-    if (file_mode(path, true) < 0 && errno == ENOENT)
-        make_node(path, port);
+    node_make(path, port);
     return path;
 }
 

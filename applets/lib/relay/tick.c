@@ -71,7 +71,7 @@ void tick_run(void) {
     struct channel *ch;
 
     for (unsigned i = channel_busy(); i-- > 0;)
-        if (is_due(channel_busy_at(i)) && !channel_busy_at(i)->spent)
+        if (is_due(channel_busy_at(i)) && !channel_is_spent(channel_busy_at(i)))
             expire(channel_busy_at(i), loop_now());
     while (CONFIG_VIOS_PROXY_HOST && (ch = next_spent()) != NULL) {
         expire(ch, loop_now());

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "relay/turns.h"
 
-#include <string.h>
 #include <unistd.h>
 
 #include "base/loop.h"
@@ -15,9 +14,6 @@ enum { WRITES = 32 };
 /* Room for any frame without payload but a reason; where there is less, no frame with payload is
  * begun. */
 enum { CONTROL = FRAME_HEADER + CHANNEL_TEXT, LEAST = FRAME_HEADER + 512 };
-
-/* A part of a greeting that stands at the end of a frame, when the rest is in the next one. */
-enum { HALF_GREETING = 6 };
 
 static bool may_send(const struct conn *c) {
     return c->readable && c->fd >= 0 && !c->connecting && !conn_is_apart(c) && !c->due &&
@@ -47,34 +43,14 @@ static void move_to_end(struct conn *c) {
     c->next = NULL;
 }
 
-static bool is_of_greeting(unsigned char c) {
-    return c == 'V' || c == 'S' || c == '1' || c == 'H' || c == 'I' || c == 'N' || c == 'T';
-}
-
-/* How much of n bytes of payload may stand in one frame: no greeting may, for a port's end takes it
- * for a new host's. vios-protocol(7), sharing rule 9. */
-static unsigned whole(const struct channel *ch, const unsigned char *p, unsigned n) {
-    static const unsigned char greeting[] = "VS1HINITINIT";
-    enum { LENGTH = sizeof greeting - 1 };
-    unsigned at = LENGTH - 1;
-
-    if (ch->end.port)
-        return n;
-    while (at < n) {
-        if (p[at] == 'T' && !memcmp(p + at - (LENGTH - 1), greeting, LENGTH))
-            return at - (LENGTH - 1) + HALF_GREETING;
-        at += is_of_greeting(p[at]) ? 1 : LENGTH; /* no greeting has another byte in it */
-    }
-    return n;
-}
-
 /* The header of the next frame of what was read, over bytes that have gone. What does not fit into
  * it is the rest. The bytes of the frame. */
 static size_t cut(struct channel *ch, struct conn *c, unsigned at, unsigned n, unsigned most) {
     unsigned char *tx = ch->out->bytes;
     struct frame f = {FRAME_DATA, c->session.tokens, n < most ? n : most};
 
-    f.length = whole(ch, tx + at + FRAME_HEADER, f.length);
+    if (!ch->end.port)
+        f.length = frame_fit(tx + at + FRAME_HEADER, f.length);
     frame_encode(tx + at, &f);
     ch->resting = c;
     ch->rest = at + FRAME_HEADER + f.length;
