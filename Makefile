@@ -199,6 +199,7 @@ bench:
 	BUILD=$(O) tests/bench/run
 	$(O)/tests/hunt
 	BUILD=$(O) tests/bench/isolation
+	BUILD=$(O) tests/bench/isolation --inward
 
 # Of the objects of the binary.
 $(O)/tests/hunt: tests/bench/hunt.c $(filter $(O)/obj/applets/lib/%,$(OBJECTS))

@@ -79,20 +79,21 @@ static unsigned fill_socket(const struct port *p, cells row) {
     fmt_copy(row[3], CELL, truth(p->held, "none", "attached"));
     if (p->waiting)
         fmt_print(row[3] + fmt_length(row[3], CELL / 2), CELL / 2, ", %d waiting", p->waiting);
-    return 4;
+    fmt_copy(row[4], CELL, *p->agent ? p->agent : "-");
+    return 5;
 }
 
 /* The row of a channel (NULL: the heading). Returns the number of its columns. */
 static unsigned fill(const struct port *p, bool is_socket, cells row) {
     static const char headings[2][COLUMNS][12] = {
         {"NAME", "DEVICE", "HOST", "HELD BY", "SENT", "RECEIVED", "AGENT"},
-        {"NAME", "SOCKET", "LISTENS", "CLIENT"},
+        {"NAME", "SOCKET", "LISTENS", "CLIENT", "AGENT"},
     };
 
     if (!p) {
         for (unsigned i = 0; i < COLUMNS; i++)
             fmt_copy(row[i], CELL, headings[is_socket][i]);
-        return is_socket ? 4 : COLUMNS;
+        return is_socket ? 5 : COLUMNS;
     }
     fmt_copy(row[0], CELL, p->name);
     fmt_copy(row[1], CELL, ports_path(p));
@@ -173,8 +174,8 @@ static void json_channel(const struct port *p) {
         json_process("holder", p->pid);
         out_json_number("bytes_sent", p->sent);
         out_json_number("bytes_received", p->received);
-        out_json_text("agent", *p->agent ? p->agent : NULL);
     }
+    out_json_text("agent", *p->agent ? p->agent : NULL);
     out_json_close('}');
 }
 

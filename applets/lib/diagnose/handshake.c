@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/fmt.h"
@@ -10,12 +11,13 @@
 #include "wire/token.h"
 
 enum { GRACE = 500000 /* us for the last frames */, LOOK_AGAIN = 250000, READS = 64 };
+enum { SYN_AGAIN = 500000 /* us after a greeting */ };
 
 /* For the host's log: a RESET may say why. */
 static const char why[] = SESSION_PROBE;
 
 void handshake_begin(struct handshake *h, long ms) {
-    *h = (struct handshake){.end = h->end};
+    *h = (struct handshake){.connects = h->connects, .waits = h->waits, .end = h->end};
     h->started = loop_micros();
     h->deadline = h->started + ms * 1000LL;
 }
@@ -36,6 +38,8 @@ enum probe_result handshake_wait(struct handshake *h, unsigned want) {
         return PROBE_TIMED_OUT;
     if ((want & LOOP_WRITE) && left > LOOK_AGAIN)
         left = LOOK_AGAIN; /* a wake-up may be lost: vios-protocol(7), port fact 6 */
+    if (h->again && left > SYN_AGAIN)
+        left = SYN_AGAIN;
     loop_watch(h->end.fd, want, on_ready, NULL);
     loop_wait((long)(left / 1000) + 1);
     loop_watch(h->end.fd, 0, NULL, NULL);
@@ -59,7 +63,12 @@ static void note(struct handshake *h, const unsigned char *b, size_t n) {
 static void begin_answer(struct handshake *h, struct frame *f) {
     frame_skip(&h->decoder);
     if (f->ctrl == FRAME_SYN) {
-        h->echo |= !memcmp(f->tokens.guest, h->session.tokens.guest, FRAME_TOKEN);
+        bool own = !memcmp(f->tokens.guest, h->session.tokens.guest, FRAME_TOKEN);
+
+        h->echo |= own;
+        h->rival |= !own;
+    } else if (session_greeted(&h->session, f)) {
+        h->again = loop_micros() + SYN_AGAIN;
     } else if (session_concerns(&h->session, f)) {
         h->answer = *f;
         h->left = f->length;
@@ -96,13 +105,15 @@ static void hunt(struct handshake *h, const unsigned char *b, size_t n) {
         b += used;
         n -= used;
     }
+    h->rest = b;
+    h->rest_bytes = n;
 }
 
 /* Reads what is there, within bounds. vios-protocol(7), guest rule 7. */
 static enum probe_result take(struct handshake *h) {
-    unsigned char b[4096];
+    static unsigned char b[4096];
 
-    for (int i = 0; i < READS; i++) {
+    for (int i = 0; i < READS && !h->done; i++) {
         ssize_t n = read(h->end.fd, b, sizeof b);
 
         if (n < 0 && errno == EAGAIN)
@@ -113,6 +124,16 @@ static enum probe_result take(struct handshake *h) {
             hunt(h, b, (size_t)n);
     }
     return PROBE_ANSWERED;
+}
+
+/* While the guest has the port closed, QEMU does not notice. */
+void handshake_visit(struct handshake *h) {
+    enum { PATIENCE = 300 /* ms */ };
+
+    handshake_begin(h, PATIENCE);
+    shutdown(h->end.fd, SHUT_WR);
+    while (take(h) == PROBE_ANSWERED && handshake_wait(h, LOOP_READ) == PROBE_ANSWERED)
+        continue;
 }
 
 /* Writes what is owed, reading meanwhile: a host that waits for us to read may not read on itself.
@@ -170,8 +191,10 @@ static enum probe_result send_syn(struct handshake *h) {
     token_begin();
     token_new(token);
     session_open(&h->session, token, true);
+    h->again = 0;
     n = encode(b, FRAME_RESET, &session_greeting, "");
-    n += encode(b + n, FRAME_SYN, &h->session.tokens, CONFIG_FEATURE_MANY ? "EM" : "E");
+    n += encode(b + n, FRAME_SYN, &h->session.tokens,
+                CONFIG_FEATURE_MANY && !h->connects ? "EM" : "E");
     h->hunting = true;
     h->started = loop_micros();
     return send_all(h, b, n);
@@ -184,11 +207,13 @@ static enum probe_result await_answer(struct handshake *h) {
 
         if (!r)
             r = take(h);
+        if (!r && h->again && loop_micros() >= h->again)
+            return r;
         if (r && !h->done)
             return r;
         if (h->echo)
             return PROBE_WRONG_ANSWER;
-        if (h->other && h->deadline > loop_micros() + GRACE)
+        if ((h->other || h->rival) && h->deadline > loop_micros() + GRACE)
             h->deadline = loop_micros() + GRACE;
     }
     h->us = (unsigned)(loop_micros() - h->started);
@@ -208,6 +233,10 @@ static enum probe_result finish(struct handshake *h) {
     static unsigned char b[3 * FRAME_HEADER + sizeof why];
     size_t n;
 
+    if (h->connects) {
+        session_frame(&h->session, &h->answer, h->payload, h->kept);
+        return send_all(h, b, encode(b, FRAME_ACK, &h->session.tokens, ""));
+    }
     read_letters(h);
     h->step = "ending the connection (it does not read)";
     h->session.tokens = h->answer.tokens;
@@ -218,18 +247,37 @@ static enum probe_result finish(struct handshake *h) {
     return send_all(h, b, n);
 }
 
-static enum probe_result handshake(struct handshake *h) {
-    enum probe_result r = take(h);
+/* Drains what the peer has sent before, and waits for the port's host. */
+static enum probe_result meet(struct handshake *h) {
+    enum probe_result r;
 
     h->step = "opening it";
-    if (r)
-        return h->end.port ? PROBE_NO_HOST : PROBE_CUT_OFF;
-    if (!h->end.aligned)
+    while ((r = take(h)) != PROBE_ANSWERED && h->waits && h->end.port &&
+           handshake_wait(h, LOOP_WRITE) == PROBE_ANSWERED)
+        continue;
+    if (!r)
+        return r;
+    if (loop_stopped())
+        return PROBE_STOPPED;
+    return h->end.port ? PROBE_NO_HOST : PROBE_CUT_OFF;
+}
+
+/* A guest's program takes a greeting for what it is, in whatever frame it stands: so on a socket
+ * there is no need of filler. vios-protocol(7), sharing rule 9. */
+static bool is_aligned(const struct handshake *h) {
+    return h->end.aligned || (h->connects && !h->end.port);
+}
+
+static enum probe_result handshake(struct handshake *h) {
+    enum probe_result r = meet(h);
+
+    if (!r && !is_aligned(h))
         r = align(h);
-    if (!r)
+    while (!r && !h->done) {
         r = send_syn(h);
-    if (!r)
-        r = await_answer(h);
+        if (!r)
+            r = await_answer(h);
+    }
     if (r)
         return r;
     h->end.aligned = true;
@@ -246,16 +294,29 @@ static enum probe_result judge(struct handshake *h, enum probe_result r) {
     }
     if (h->other)
         return PROBE_WRONG_VERSION;
-    return h->came && memcmp(h->seen, "VS1", 3) ? PROBE_WRONG_ANSWER : PROBE_NO_ANSWER;
+    return h->rival || (h->came && memcmp(h->seen, "VS1", 3)) ? PROBE_WRONG_ANSWER
+                                                              : PROBE_NO_ANSWER;
 }
 
-enum probe_result handshake_run(struct handshake *h) { return judge(h, handshake(h)); }
+/* A port's host that goes may be a visitor, after which another one comes. */
+enum probe_result handshake_run(struct handshake *h) {
+    long long deadline = h->deadline;
+    enum probe_result r;
+
+    while ((r = handshake(h)) == PROBE_CUT_OFF && h->waits && h->end.port) {
+        handshake_begin(h, 0);
+        h->deadline = deadline;
+    }
+    return judge(h, r);
+}
 
 void handshake_retreat(struct handshake *h) {
-    static unsigned char b[FRAME_HEADER + sizeof why];
+    const char *reason = CONFIG_FEATURE_REASON && h->session.why ? h->session.why : why;
 
     h->retreating = true;
     h->deadline = loop_micros() + GRACE;
-    if (h->hunting && !flush(h))
-        send_all(h, b, encode(b, FRAME_RESET, &h->session.tokens, why));
+    if (!h->hunting || flush(h))
+        return;
+    endpoint_note(&h->end, FRAME_RESET, &h->session.tokens, reason);
+    flush(h);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* handshake: one handshake of the guest's side on a channel, ended as soon as the host has
- * answered. It leaves the host in LISTEN. */
+/* handshake: one handshake of the initiator on a channel. It is for a connection that goes on, or
+ * is ended as soon as the peer has answered, which is in LISTEN then. */
 #ifndef VIOS_HANDSHAKE_H
 #define VIOS_HANDSHAKE_H
 
@@ -27,25 +27,31 @@ enum probe_result {
 
 enum { HANDSHAKE_SEEN = 16, HANDSHAKE_PAYLOAD = 255 };
 
-/* Kept from one handshake to the next: end.
+/* Kept from one handshake to the next: end. connects: the connection is wanted, and many of them
+ * are not; on a socket it is a guest's program that answers, on a port its host may yet come, or
+ * come again, if waits.
  *
  * Of one handshake: deadline: in microseconds of loop_micros(). step: what is being done. hunting:
  * the SYN is on its way, so what comes may be its answer. answer, left: the answer's header, and
  * the bytes of its payload that are still to come; begun: its header has come; done: all of it has.
  * payload, kept: its printable text; of a SYNACK the letters. many, places: whether the host
  * accepted `M`, and the connections that it takes at once. us: microseconds from the SYN to its
- * answer. retreating: nothing but the deadline stops the last frames.
+ * answer. retreating: nothing but the deadline stops the last frames. again: when the SYN is sent
+ * anew, since the peer has greeted after it; 0: it need not. rest, rest_bytes: what came after the
+ * answer.
  *
  * For messages: seen, came: the first bytes since the SYN, and the number of all that came.
- * echo: our own SYN has come back. other: the version digit of a header that is not of version
- * 1; last: the bytes in which it is looked for. */
+ * echo: our own SYN has come back. rival: another one has. other: the version digit of a header
+ * that is not of version 1; last: the bytes in which it is looked for. */
 struct handshake {
     struct session session;
-    bool hunting, begun, done, retreating, echo, many;
-    long long deadline, started;
+    bool connects, waits, hunting, begun, done, retreating, echo, rival, many;
+    long long deadline, started, again;
     const char *step;
     unsigned left, kept, places, us, came;
     struct endpoint end;
+    const unsigned char *rest;
+    size_t rest_bytes;
     struct frame_decoder decoder;
     struct frame answer;
     char payload[HANDSHAKE_PAYLOAD + 1];
@@ -63,6 +69,10 @@ enum probe_result handshake_run(struct handshake *h);
 /* After a failure: finishes the frame that was begun, and tells a host that may answer late that
  * it is over. vios-protocol(7), guest rule 6. */
 void handshake_retreat(struct handshake *h);
+
+/* On a socket of QEMU: goes at once, when QEMU has noticed, for it may not read the port else. Then
+ * the fd is to be closed, and opened again. vios-protocol(7), socket fact 6. */
+void handshake_visit(struct handshake *h);
 
 /* Waits until fd is ready for LOOP_READ or LOOP_WRITE: ANSWERED (perhaps it is not yet: try again),
  * TIMED_OUT or STOPPED. */

@@ -76,7 +76,9 @@ static void set_agent(struct port *p, const char *name) {
     int n;
     const char *agent = agent_of(name, &n);
 
-    if (agent)
+    if (agent_is_inward(name))
+        fmt_copy(p->agent, sizeof p->agent, "vios -R");
+    else if (agent)
         fmt_print(p->agent, sizeof p->agent, "%.*s", n, agent);
 }
 
@@ -274,7 +276,7 @@ static void look_at_links(void) {
     bool there = !root && !access(CONFIG_HOST_DIRECTORY, X_OK);
 
     for (unsigned i = 0; i < count; i++)
-        table[i].unlinked = there && !*table[i].agent;
+        table[i].unlinked = there && (!*table[i].agent || agent_is_inward(table[i].name));
     if (there)
         file_list(CONFIG_HOST_DIRECTORY, true, match_link, NULL);
 }

@@ -8,7 +8,9 @@
 
 #include "base/file.h"
 #include "base/fmt.h"
+#include "base/held.h"
 #include "base/holder.h"
+#include "base/log.h"
 #include "base/loop.h"
 #include "base/net.h"
 #include "base/sys.h"
@@ -30,6 +32,15 @@ int probe_status(enum probe_result r) { return results[r].status; }
 
 const char *probe_name(enum probe_result r) { return results[r].name; }
 
+void probe_tell(const struct probe *p, const char *name) {
+    static const char *said;
+
+    log_msg(LOG_ERROR, "%s: %s", name, p->text);
+    if (p->next && p->next != said)
+        log_msg(LOG_NOTICE, "next: %s", p->next);
+    said = p->next;
+}
+
 void probe_close(struct probe *p) {
     if (p->shake.end.fd >= 0)
         close(p->shake.end.fd);
@@ -41,7 +52,7 @@ void probe_close(struct probe *p) {
 static enum probe_result held(struct probe *p, int pid) {
     p->next =
         p->shake.end.port
-            ? "stop that process; or, if it is vios-proxy-guest, go through it: vios-probe tcp:PORT"
+            ? "stop that process; or, if it is a proxy of ours, go through it: tcp:PORT, unix:PATH"
             : "vios-list DIRECTORY shows whose socket it is";
     if (!p->shake.end.port)
         fmt_print(p->text, PROBE_TEXT,
@@ -103,7 +114,7 @@ static void count_client(const struct unixsock *s, void *arg) {
 static bool is_wrong_end(struct probe *p, const char *program) {
     bool qemu = fmt_begins(program, "qemu");
 
-    if (!qemu && !fmt_begins(program, "vios"))
+    if ((qemu && p->shake.connects) || (!qemu && !fmt_begins(program, "vios")))
         return false;
     fmt_print(p->text, PROBE_TEXT, "no such channel: this socket is %s",
               qemu ? "QEMU's, the host's end of one" : "where vios-proxy-guest takes clients");
@@ -123,38 +134,45 @@ static const char *listener(const struct probe *p) {
     return pid ? holder_name(pid) : "";
 }
 
+/* In a guest's directory a name may be a link to another program's socket by now. */
+static int open_endpoint(const struct probe *p, const char *path) {
+    int follow = p->found ? O_NOFOLLOW : 0;
+
+    return loop_admit(p->shake.end.port ? file_open_port(path)
+                                        : held_connect(sys_open(path, O_PATH | follow)));
+}
+
 enum probe_result probe_open(struct probe *p, const char *path) {
-    struct net_address a;
     char comm[16];
     struct stat st = {0};
-    struct handshake *h = &p->shake;
-    bool pending;
+    struct endpoint *e = &p->shake.end;
 
-    h->end.aligned = false;
+    e->aligned = false;
     if (file_stat(path, true, &st))
         return open_failed(p, path, 0);
-    h->end.port = !S_ISSOCK(st.st_mode);
+    e->port = !S_ISSOCK(st.st_mode);
     p->fs = st.st_dev;
     p->inode = st.st_ino;
-    if (!h->end.port && is_wrong_end(p, listener(p)))
+    if (!e->port && is_wrong_end(p, listener(p)))
         return PROBE_NO_CHANNEL;
-    errno = ENAMETOOLONG;
-    if (h->end.port)
-        h->end.fd = file_open_port(path);
-    else
-        h->end.fd = net_path(&a, path) ? -1 : net_connect(&a, &pending);
-    h->end.fd = loop_admit(h->end.fd);
-    if (h->end.fd < 0)
-        return open_failed(p, path, st.st_rdev);
-    if (h->end.port || !net_peer(h->end.fd, comm) || !is_wrong_end(p, comm))
-        return PROBE_ANSWERED;
+    for (bool visited = false;; visited = true) {
+        e->fd = open_endpoint(p, path);
+        if (e->fd < 0)
+            return open_failed(p, path, st.st_rdev);
+        if (e->port || !net_peer(e->fd, comm))
+            return PROBE_ANSWERED;
+        if (is_wrong_end(p, comm))
+            break;
+        if (visited || !p->shake.connects || (*comm && !fmt_begins(comm, "qemu")))
+            return PROBE_ANSWERED;
+        handshake_visit(&p->shake);
+        probe_close(p);
+    }
     probe_close(p);
     return PROBE_NO_CHANNEL;
 }
 
-/* Whether our socket has not been accepted, because QEMU has a client. vios-protocol(7), socket
- * fact 1. */
-static bool is_waiting(const struct probe *p) {
+bool probe_is_waiting(const struct probe *p) {
     struct clients c = {p, 0, 0, 0};
 
     if (!p->shake.end.port)
@@ -209,38 +227,42 @@ static const char *const next[] = {
 
 static void explain(struct probe *p, enum probe_result r, long ms) {
     const struct handshake *h = &p->shake;
+    bool guest = h->connects && !h->end.port; /* is at the other end */
+    const char *peer = guest ? "guest" : "host";
     char *to = p->text;
 
-    p->next = next[r];
+    p->next = guest ? "in the guest: see that vios-proxy-guest -R has this channel, and a service"
+                    : next[r];
     switch (r) {
     case PROBE_ANSWERED:
         fmt_print(to, PROBE_TEXT, "answered in %u.%03u ms, capabilities: %s, connections: %u",
                   h->us / 1000, h->us % 1000, answer_text(h), h->places);
         break;
     case PROBE_REFUSED:
-        fmt_print(to, PROBE_TEXT, "the host proxy answers, and refuses: %s", answer_text(h));
+        fmt_print(to, PROBE_TEXT, "the %s proxy answers, and refuses: %s", peer, answer_text(h));
         break;
     case PROBE_NO_HOST:
         fmt_print(to, PROBE_TEXT, "no host is attached to the port");
         break;
     case PROBE_NO_ANSWER:
         fmt_print(to, PROBE_TEXT,
-                  "a host is attached and reads, but does not answer: timed out after %s",
+                  "a %s is attached and reads, but does not answer: timed out after %s", peer,
                   probe_seconds(ms));
         break;
     case PROBE_WRONG_ANSWER:
         fmt_print(to, PROBE_TEXT, "what is attached %s:",
-                  h->echo ? "sends back what it gets, it is no vios-proxy-host"
-                          : "answers something else than a vios-proxy-host");
+                  h->echo    ? "sends back what it gets, it is no proxy"
+                  : h->rival ? "begins connections itself, both ends have the same role"
+                             : "answers something else than a proxy");
         probe_show(p, h->seen, h->came < HANDSHAKE_SEEN ? h->came : HANDSHAKE_SEEN);
         break;
     case PROBE_WRONG_VERSION:
         fmt_print(to, PROBE_TEXT,
-                  "version mismatch: the host speaks version %c of the protocol, this is version 1",
-                  h->other);
+                  "version mismatch: the %s speaks version %c of the protocol, this is version 1",
+                  peer, h->other);
         break;
     case PROBE_CUT_OFF:
-        fmt_print(to, PROBE_TEXT, "cut off by the host while %s", h->step);
+        fmt_print(to, PROBE_TEXT, "cut off by the %s while %s", peer, h->step);
         break;
     case PROBE_TIMED_OUT:
         fmt_print(to, PROBE_TEXT, "timed out after %s while %s", probe_seconds(ms), h->step);
@@ -256,7 +278,7 @@ enum probe_result probe_run(struct probe *p, long ms) {
 
     handshake_begin(&p->shake, ms);
     r = handshake_run(&p->shake);
-    if ((r == PROBE_NO_ANSWER || r == PROBE_TIMED_OUT) && is_waiting(p))
+    if ((r == PROBE_NO_ANSWER || r == PROBE_TIMED_OUT) && probe_is_waiting(p))
         r = held(p, 0);
     else
         explain(p, r, ms);

@@ -11,15 +11,20 @@
 
 enum { PROBE_TEXT = 400 };
 
-/* fs, inode: of the channel's file. text: what became of the last handshake, in plain words; next:
- * what to do about it, or NULL. */
+/* found: its name was, in a directory that others write: if it is that of a socket, it must not
+ * be a link. fs, inode: of the channel's file. text: what became of the last handshake, in plain
+ * words; next: what to do about it, or NULL. */
 struct probe {
-    struct handshake shake;
+    const char *next;
+    bool found;
     dev_t fs;
     ino_t inode;
+    struct handshake shake;
     char text[PROBE_TEXT];
-    const char *next;
 };
+
+/* Logs, of this name, the text; and what to do next, unless that was said before. */
+void probe_tell(const struct probe *p, const char *name);
 
 /* The exit status of a result, and its name in JSON. */
 int probe_status(enum probe_result r);
@@ -32,6 +37,13 @@ enum probe_result probe_open(struct probe *p, const char *path);
 /* One handshake within so many milliseconds. After any end but ANSWERED and REFUSED the channel is
  * closed. */
 enum probe_result probe_run(struct probe *p, long ms);
+
+/* Whether our socket has not been accepted, because QEMU has a client. vios-protocol(7), socket
+ * fact 1. */
+bool probe_is_waiting(const struct probe *p);
+
+/* Connects to where a proxy listens, within so many milliseconds. */
+enum probe_result probe_reach(struct probe *p, const struct net_address *a, long ms);
 
 /* The way through the guest's proxy that listens there instead: connects, and sees what becomes of
  * the connection. */

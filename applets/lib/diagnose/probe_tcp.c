@@ -115,7 +115,7 @@ static enum probe_result connected(struct probe *p, const struct net_address *a,
     if (reason && reason != ECONNRESET)
         return unconnected(p, a, reason);
     if (!r)
-        return look(p, ms);
+        return r;
     fmt_print(p->text, PROBE_TEXT, "%s %s while connecting to %s",
               r == PROBE_TIMED_OUT ? "timed out after" : "interrupted within", probe_seconds(ms),
               a->text);
@@ -123,16 +123,22 @@ static enum probe_result connected(struct probe *p, const struct net_address *a,
     return r;
 }
 
-enum probe_result probe_through(struct probe *p, const struct net_address *a, long ms) {
-    enum probe_result r;
+enum probe_result probe_reach(struct probe *p, const struct net_address *a, long ms) {
     bool pending;
 
     p->next = NULL;
     handshake_begin(&p->shake, ms);
     p->shake.end.fd = loop_admit(net_connect(a, &pending));
+    return p->shake.end.fd < 0 ? unconnected(p, a, errno) : connected(p, a, ms);
+}
+
+enum probe_result probe_through(struct probe *p, const struct net_address *a, long ms) {
+    enum probe_result r = probe_reach(p, a, ms);
+
+    if (!r)
+        r = look(p, ms);
     if (p->shake.end.fd < 0)
-        return unconnected(p, a, errno);
-    r = connected(p, a, ms);
+        return r;
     if (r > PROBE_REFUSED)
         net_abort_on_close(p->shake.end.fd);
     probe_close(p);
