@@ -7,6 +7,7 @@
 #endif
 
 /* clang-format off */
+APPLET(VIOS_CONNECT, vios_connect, "vios-connect", "carry stdin and stdout over one connection of a channel")
 APPLET(VIOS_LIST, vios_list, "vios-list", "list channels, with their hosts, holders and bytes")
 APPLET(VIOS_PROBE, vios_probe, "vios-probe", "probe channels, and say which link of the chain is broken")
 APPLET(VIOS_PROXY_GUEST, vios_proxy_guest, "vios-proxy-guest", "carry TCP clients of this guest out over virtio-serial")

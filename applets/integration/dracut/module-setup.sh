@@ -17,7 +17,7 @@ installkernel() {
 
 # shellcheck disable=SC2154 # dracut sets initdir and moddir
 install() {
-    local applet
+    local applet config
 
     inst_multiple sh sleep
     inst_simple @BINDIR@/vios /usr/bin/vios
@@ -26,7 +26,9 @@ install() {
     done
     ln -sfn vios "$initdir/usr/bin/@vios-proxy-guest"
     inst_simple @LIBDIR@/initramfs /usr/lib/vios/initramfs
-    [[ ! -e /etc/vios/initramfs.conf ]] || inst_simple /etc/vios/initramfs.conf /etc/vios/initramfs.conf
+    for config in /etc/vios/initramfs.conf /etc/vios/initramfs.d/*.conf; do
+        [[ ! -e $config ]] || inst_simple "$config" "$config"
+    done
     inst_hook pre-trigger 10 "$moddir/start.sh"
     inst_hook cleanup 90 "$moddir/stop.sh"
 }
