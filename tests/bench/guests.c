@@ -17,7 +17,11 @@
  *                                         capabilities (SYNs with 65535 bytes), bulk (DATA on
  *                                         established connections), many (DATA on 64 of each
  *                                         channel, within their credit), opens (64 of each channel
- *                                         come, with data, and are reset) */
+ *                                         come, with data, and are reset)
+ *
+ * With `-R CLIENTS` before that, the proxy carries clients into the guests: the sockets that it
+ * makes for them are in CLIENTS. honest answers a client of its own; so does bulk, on each channel,
+ * and the client reads. */
 /* clang-format on */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -46,6 +50,7 @@ enum {
 };
 
 static unsigned char span[SPAN];
+static const char *clients; /* with -R */
 
 static void die(const char *what) {
     fprintf(stderr, "guests: %s: %s\n", what, strerror(errno));
@@ -151,20 +156,63 @@ static int attach(int listener) {
     if (fd < 0)
         die("accept");
     close(listener);
+    if (clients)
+        put(fd, "VS1HINITINIT\0\0", HEADER);
     return fd;
+}
+
+/* The next frame with this ctrl, after any filler; its header is left at head, and its payload
+ * passed over. */
+static void await(int fd, char ctrl, unsigned char head[HEADER]) {
+    unsigned char payload[256];
+
+    do {
+        get(fd, head, HEADER);
+        while (memcmp(head, "VS1", 3)) {
+            memmove(head, head + 1, HEADER - 1);
+            get(fd, head + HEADER - 1, 1);
+        }
+        if (head[13])
+            get(fd, payload, head[13]);
+    } while (head[3] != ctrl);
+}
+
+static void call(int fd, unsigned char head[HEADER]) {
+    put(fd, "VS1HINITINIT\0\0VS1Aabcd????\0\0", 2 * HEADER);
+    await(fd, 'C', head);
+    head[3] = 'B';
+    put(fd, head, HEADER);
+}
+
+/* Without capabilities, too. Any channel of the guest may get a client: all have them, before. */
+static void answer(int fd, unsigned char head[HEADER]) {
+    await(fd, 'A', head);
+    memcpy(head + 3, "C", 1);
+    memcpy(head + 8, "wxyz\0\0", 6);
+    put(fd, head, HEADER);
+    await(fd, 'B', head);
 }
 
 /* Handshake without capabilities; DATA's header of `length` is left at head. */
 static void establish(int fd, unsigned char head[HEADER], unsigned length) {
-    put(fd, "VS1HINITINIT\0\0VS1Aabcd????\0\0", 2 * HEADER);
-    do
-        get(fd, head, HEADER);
-    while (head[3] != 'C');
-    head[3] = 'B';
-    put(fd, head, HEADER);
+    (clients ? answer : call)(fd, head);
     head[3] = 'D';
     head[12] = (unsigned char)(length >> 8);
     head[13] = (unsigned char)length;
+}
+
+/* A client of the guest that has this channel: of the socket that the proxy makes for it. */
+static int client(const char *channel) {
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    const char *end = strrchr(channel, '/'), *name = end;
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    while (name[-1] != '/')
+        name--;
+    snprintf(un.sun_path, sizeof un.sun_path, "%s/%.*s", clients, (int)(end - name), name);
+    while (connect(fd, (void *)&un, sizeof un))
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    return fd;
 }
 
 /* ---- the honest guest ---- */
@@ -182,15 +230,29 @@ static int ascending(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
+/* A byte goes to the service and comes back; or from the client to us, and back. */
+static void exchange(int fd, int near, const unsigned char frame[HEADER + 1]) {
+    unsigned char answer[HEADER + 1];
+
+    if (near >= 0) {
+        put(near, frame + HEADER, 1);
+        get(fd, answer, sizeof answer);
+        put(fd, frame, sizeof answer);
+        get(near, answer, 1);
+        return;
+    }
+    put(fd, frame, sizeof answer);
+    get(fd, answer, sizeof answer);
+}
+
 static void honest(const char *path) {
     static double times[TIMES];
-    unsigned char frame[HEADER + 1] = {[HEADER] = 'e'}, answer[HEADER + 1];
-    int fd = attach(listen_at(path));
+    unsigned char frame[HEADER + 1] = {[HEADER] = 'e'};
+    int fd = attach(listen_at(path)), near = clients ? client(path) : -1;
     unsigned ms;
 
     establish(fd, frame, 1);
-    put(fd, frame, sizeof frame);
-    get(fd, answer, sizeof answer);
+    exchange(fd, near, frame);
     say("ready");
     while (scanf("%u", &ms) == 1) {
         double end = now() + ms * 1e3, before = 0;
@@ -198,8 +260,7 @@ static void honest(const char *path) {
 
         for (; n < TIMES && (n < 3 || before < end); n++) {
             before = now();
-            put(fd, frame, sizeof frame);
-            get(fd, answer, sizeof answer);
+            exchange(fd, near, frame);
             times[n] = now() - before;
         }
         qsort(times, (size_t)n, sizeof *times, ascending);
@@ -435,6 +496,14 @@ static void flood_many(const char *kind, int guests, char **paths) {
     die("a guest has lost its host");
 }
 
+static void read_all(int fd) {
+    if (child())
+        return;
+    while (read(fd, span, SPAN) > 0)
+        continue;
+    exit(1);
+}
+
 static void flood_all(const char *kind, int guests, char **paths) {
     static struct flood floods[1000];
     size_t size = make_unit(kind);
@@ -444,6 +513,10 @@ static void flood_all(const char *kind, int guests, char **paths) {
         floods[count].fd = listen_at(paths[count]);
     for (int i = 0; i < count; i++) {
         floods[i].fd = attach(floods[i].fd);
+        if (is_bulk && clients)
+            read_all(client(paths[i]));
+    }
+    for (int i = 0; i < count; i++) {
         if (is_bulk)
             establish(floods[i].fd, floods[i].head, BULK - HEADER);
         fcntl(floods[i].fd, F_SETFL, O_NONBLOCK);
@@ -458,6 +531,11 @@ static void flood_all(const char *kind, int guests, char **paths) {
 
 int main(int argc, char **argv) {
     signal(SIGPIPE, SIG_IGN);
+    if (argc > 2 && !strcmp(argv[1], "-R")) {
+        clients = argv[2];
+        argc -= 2;
+        argv += 2;
+    }
     if (argc == 2 && !strcmp(argv[1], "serve"))
         serve();
     else if (argc == 3 && !strcmp(argv[1], "honest"))

@@ -5,6 +5,7 @@
     one     the same build without FEATURE_MANY, one port
     three   the same, three ports
     local   a service in the guest, over the guest's own loopback
+    into    this build, one port, from a client on the host to a service in the guest (-R): up is into the guest there
 
 All of it lies in one guest, and a row is measured with each of them in each round, in turn. A target is the median of the rounds' ratios."""
 import re
@@ -16,8 +17,9 @@ import time
 from lib.vt import ROOT, variant, wait_until
 
 MIB = 1 << 20
-SUBJECTS = ['many', 'one', 'three', 'local']
+SUBJECTS = ['many', 'one', 'three', 'local', 'into']
 WAYS = {'up': 'guest to host', 'down': 'host to guest'}
+INTO = {'up': 'host to guest', 'down': 'guest to host'}
 WINDOW = int(re.search(r'^config WINDOW\n(?:    .*\n)*?    default (\d+)', (ROOT / 'Kconfig').read_text(), re.M)[1])
 
 
@@ -36,13 +38,13 @@ def make_rows(quick):
         each = [size // n if way == w else 0 for w in WAYS]
         return lambda t: ('move', t, *each, n)
 
-    rows = [Row(lambda t: ('visit', t, calls), 'many one local', visit='median'),
+    rows = [Row(lambda t: ('visit', t, calls), 'many one local into', visit='median'),
             Row(lambda t: ('visit', t, max(calls // 8, 10), 8), 'many three local', rate8='persec'),
-            Row(lambda t: ('echo', t, 1, echoes), 'many three local', echo='median')]
+            Row(lambda t: ('echo', t, 1, echoes), 'many three local into', echo='median')]
     for way in WAYS:
-        rows += [Row(move(way, 1), 'many one local', **{f'stream_{way}': 'rate'}),
-                 Row(move(way, 16), 'many local', **{f'16_{way}': 'rate', f'fair_{way}': 'fair'}),
-                 Row(move(way, 64), 'many local', **{f'64_{way}': 'rate'}),
+        rows += [Row(move(way, 1), 'many one local into', **{f'stream_{way}': 'rate'}),
+                 Row(move(way, 16), 'many local into', **{f'16_{way}': 'rate', f'fair_{way}': 'fair'}),
+                 Row(move(way, 64), 'many local into', **{f'64_{way}': 'rate'}),
                  Row(lambda t, way=way: ('beside', t, way, 1, 'echo', t, 1, echoes), 'many three local', **{f'beside_{way}': 'median'}),
                  Row(lambda t, way=way: ('beside', t, 'stalled', 63, *move(way, 1)(t)), 'many', **{f'stalled_{way}': 'rate'})]
     return rows
@@ -134,7 +136,7 @@ class Many:
     def sizes(self):
         config = (ROOT / 'Kconfig').read_text()
         features = {k: 'n' for k in re.findall(r'^config (FEATURE_\w+)', config, re.M)}
-        others = {k: 'n' for k in ('VIOS_PROXY_HOST', 'VIOS_LIST', 'VIOS_PROBE')}
+        others = {k: 'n' for k in ('VIOS_PROXY_HOST', 'VIOS_LIST', 'VIOS_PROBE', 'VIOS_CONNECT')}
         for name, off in ('all', {}), ('guest', others), ('guest-min', {**others, **features}):
             self.single[f'size-{name}'] = variant(f'bench-{name}', **off).stat().st_size / 1024
 
@@ -161,12 +163,18 @@ class Many:
             return f'local: {value:.2f}' if value else ''
         target('visit', 'connect and first byte / without M', self.ratio('visit', 'many', 'one'), '<=', 0.7)
         target('visit', "the same / guest's own service", self.ratio('visit', 'many', 'local'), None, None, 'aim at 1.3')
+        target('visit', 'into the guest: the same / out of it', self.ratio('visit', 'into', 'many'))
+        target('echo', 'into the guest: echo of 1 byte / out of it', self.ratio('echo', 'into', 'many'))
         target('rate8', 'connections a second, 8 clients / without M, 3 ports', self.ratio('rate8', 'many', 'three'), '>=', 1.0)
         for way, arrow in WAYS.items():
             target(f'stream-{way}', f'one stream / without M, {arrow}', self.ratio(f'stream-{way}', 'many', 'one'), '>=', 0.85)
             for n, least in (16, 0.95), (64, 0.9):
                 target(f'{n}-{way}', f'{n} streams / one, {arrow}', self.ratio(f'{n}-{way}', 'many', 'many', f'stream-{way}'), '>=', least,
                        control(f'{n}-{way}', f'stream-{way}'))
+                target(f'{n}-{way}', f'into the guest: {n} streams / one, {INTO[way]}',
+                       self.ratio(f'{n}-{way}', 'into', 'into', f'stream-{way}'), '>=', least)
+            other = 'down' if way == 'up' else 'up'
+            target(f'stream-{way}', f'into the guest: one stream / out of it, {INTO[way]}', self.ratio(f'stream-{way}', 'into', 'many', f'stream-{other}'), '>=', 0.85)
             target(f'fair-{way}', f'slowest / fastest of 16 streams, {arrow}', self.median(f'fair-{way}', 'many'), '>=', 0.5)
             target(f'beside-{way}', f'echo beside a stream / quiet, {arrow}', self.ratio(f'beside-{way}', 'many', 'many', 'echo'), '<=', 4,
                    control(f'beside-{way}', 'echo'))

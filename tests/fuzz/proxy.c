@@ -20,7 +20,7 @@
 #include "../../applets/lib/base/loop.h"
 #include "../../applets/lib/base/sys.h"
 #include "../../applets/lib/relay/channels.h"
-#include "../../applets/lib/relay/clients.h"
+#include "../../applets/lib/relay/guest.h"
 #include "../../applets/lib/relay/guests.h"
 #include "../../applets/lib/relay/host.h"
 #include "../../applets/lib/relay/relay.h"
@@ -456,7 +456,7 @@ static void run(const uint8_t *data, size_t size) {
     log_level_set("FATAL");
     if (!setjmp(end)) {
         if (IS_GUEST)
-            clients_run(&proxy, false, 0);
+            guest_run(&proxy);
         else
             host_run(&proxy, 1000);
     }

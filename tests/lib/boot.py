@@ -20,6 +20,7 @@ FETCH = '''
 case $(/usr/bin/busybox cat /proc/cmdline) in
 *errors*) . /errors ;;
 esac
+[ ! -e /more ] || . /more
 fetch() { # PORT FILE: asks the service, once; in $line what it said
     /usr/bin/busybox nc 127.0.0.1 $1 </dev/null >$2
     read -r line <$2
@@ -39,7 +40,7 @@ for pid in /proc/[0-9]*; do
     */vios*) echo "ROOT: vios runs" ;;
     esac
 done
-
+echo "ROOT: /run has" /run/*
 echo "ROOT: end"
 busybox poweroff -f
 '''
@@ -230,7 +231,7 @@ def boot(t, archives, word='', **more):
     service = Service(t, lambda conn: conn.sendall(SECRET))
     t.host(service.port, directory=t.sub('h'))
     guest = Boot(t, archives, disk=disk(t), words=f'root=/dev/vda rw {word}', **more)
-    secret = SECRET.decode().strip() if not word else ''
+    secret = SECRET.decode().strip() if word != 'errors' else ''
     guest.wait(f'^EARLY: fetched {secret}$')
     guest.wait('^ROOT: end')
     text = guest.end()

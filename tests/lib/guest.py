@@ -113,7 +113,7 @@ class Guest:
             self.stack.callback(shutil.rmtree, self.dir, ignore_errors=True)
             self.root = pathlib.Path(root or self.dir / 'h')
             (self.root / name).mkdir(parents=True)
-            self.sockets = [self.root / name / f'{i}.sock' for i in range(len(self.names))]
+            self.sockets = [self.root / name / (n if n.endswith('.in') else f'{i}.sock') for i, n in enumerate(self.names)]
             self._build(binary, files or {})
             self._start(links, devices, memory, bus)
         except BaseException:

@@ -118,12 +118,16 @@ class Rig:
         for i in range(len(self.names)):
             self.guest.check(f'until grep -q "^outvq_full: 1" {self._debug(i)}; do usleep 10000; done')
 
-    def moving(self, ports, least=1 << 18, start='$(sed -n "s/^$key: //p" $p)'):
-        """Waits until each of these ports has carried so many bytes more, both ways: than now, or than `start`."""
+    def moving(self, ports, least=1 << 18, start=None):
+        """Waits until each of these ports has carried so many bytes more, both ways, than now; or than what moved() said then."""
+        start = start or dict.fromkeys(('bytes_sent', 'bytes_received'), '$(sed -n "s/^$key: //p" $p)')
         self.guest.check(f'''
             for p in {' '.join(self._debug(i) for i in ports)}; do
                 for key in bytes_sent bytes_received; do
-                    start={start}
+                    case $key in
+                    bytes_sent) start={start['bytes_sent']} ;;
+                    *) start={start['bytes_received']} ;;
+                    esac
                     until [ $(($(sed -n "s/^$key: //p" $p) - start)) -ge {least} ]; do usleep 10000; done
                 done
             done''', timeout=2 * vt.DEADLINE)
@@ -141,8 +145,16 @@ class Rig:
         return f'/sys/kernel/debug/virtio-ports/vport0p{i + 1}'
 
     def moved(self, i):
-        """The bytes that the port has carried, in the direction that has carried more."""
-        return max(map(int, self.guest.check(f'sed -n "s/^bytes_[a-z]*: //p" {self._debug(i)}').split()))
+        """The bytes that the port has carried, each way."""
+        return {key: int(n) for key, n in re.findall(r'^(bytes_\w+): (\d+)', self.guest.check(f'cat {self._debug(i)}'), re.M)}
+
+    def quiet(self):
+        """Waits until nothing is under way: Linux loses what is in a port when a guest sleeps."""
+        def same():
+            before = [self.moved(i) for i in range(len(self.names))]
+            vt.quiescent(self.host_proxy)
+            return before == [self.moved(i) for i in range(len(self.names))]
+        vt.wait_until(same, 'ports where nothing moves')
 
     def connected(self, count):
         """Waits until so many clients have a connection, or are in the backlog."""

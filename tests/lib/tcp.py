@@ -92,14 +92,14 @@ class Stream:
 class Worker(threading.Thread):
     """Runs a function beside the test; join() raises what it raised."""
 
-    def __init__(self, function, *args):
+    def __init__(self, function, *args, **named):
         super().__init__(daemon=True)
-        self.function, self.args, self.error, self.value = function, args, None, None
+        self.function, self.args, self.named, self.error, self.value = function, args, named, None, None
         self.start()
 
     def run(self):
         try:
-            self.value = self.function(*self.args)
+            self.value = self.function(*self.args, **self.named)
         except BaseException as error:
             self.error = error
 

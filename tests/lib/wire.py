@@ -202,10 +202,14 @@ class FakeHost(Peer):
     caps = None
 
     def syn(self):
-        """Waits for RESET + SYN; the SYN. self.filler: the bytes that came before, by value."""
+        """Waits for RESET + SYN; the SYN. self.filler: the bytes that came before, by value. A proxy that has opened a port
+        sends RESET INIT first (vios-protocol(7), sharing rule 9)."""
         f = self.next()
         equal(f.ctrl, RESET, f'ctrl of {f} before a SYN')
+        opened = f == Frame(RESET, INIT, INIT, b'')
         f = self.next()
+        if opened and f.ctrl == RESET:
+            f = self.next()
         equal((f.ctrl, f.host), (SYN, ANY), f'{f}')
         assert all(33 <= c <= 126 for c in f.guest), f'token {f.guest}'
         self.filler, self.decoder.junk = self.decoder.junk, collections.Counter()

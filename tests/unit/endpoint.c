@@ -74,7 +74,27 @@ static void new_host_in_any_buffer(void) {
             EQUAL(endpoint_read(&ch.end, framed, bytes, ROOM, &n),
                   framed ? ENDPOINT_RENEWED : ENDPOINT_DONE);
             EQUAL(n, whole * BUFFER + (framed ? 0 : FRAME_HEADER));
+            EQUAL(ch.end.fresh, framed ? FRAME_HEADER : 0);
         }
+}
+
+/* What has come behind the greeting is there, and is the new host's. */
+static void new_hosts_first_bytes(void) {
+    char text[FRAME_HEADER + 10];
+    size_t n;
+
+    memcpy(text, greeting, FRAME_HEADER);
+    memcpy(text + FRAME_HEADER, "and a SYN.", 10);
+    start();
+    put(BUFFER, "", 0);
+    put(sizeof text, text, sizeof text);
+    EQUAL(endpoint_read(&ch.end, true, bytes, ROOM, &n), ENDPOINT_RENEWED);
+    EQUAL(n, BUFFER);
+    EQUAL(ch.end.fresh, sizeof text);
+    CHECK(!memcmp(bytes + n, text, sizeof text));
+    port->attached = false;
+    EQUAL(endpoint_read(&ch.end, true, bytes, ROOM, &n), ENDPOINT_DETACHED);
+    EQUAL(ch.end.fresh, 0);
 }
 
 /* Whatever room is left, a greeting is read whole or not at all. */
@@ -117,6 +137,7 @@ static void writes_more_than_a_port_takes_at_once(void) {
 static const struct unit_case cases[] = {
     {"many-buffers-in-two-calls", many_buffers_in_two_calls},
     {"new-host-in-any-buffer", new_host_in_any_buffer},
+    {"new-hosts-first-bytes", new_hosts_first_bytes},
     {"room-never-cuts-a-greeting", room_never_cuts_a_greeting},
     {"writes-more-than-a-port-takes-at-once", writes_more_than_a_port_takes_at_once},
 };

@@ -454,6 +454,7 @@ static void open_guest(void) {
     guest.end.port = guest.end.attached = true;
     guest.visitor = -1;
     guest.since_init = FRAME_HEADER + 1;
+    initiator_greet(&guest);
     relay_start(&guest);
     settle();
 }
@@ -1038,7 +1039,7 @@ int main(int argc, char **argv) {
     faulty = faults_left;
     common->limit = argc > 3 ? strtoull(argv[3], NULL, 10) : 0;
     clock_gettime(CLOCK_MONOTONIC, &begin);
-    relay_init(&initiator);
+    relay_init(&initiator, CHANNEL_BUSY_GUEST, CONN_MAX);
     responder_init(&service, 100);
     channel_limit_busy(4); /* both ends are in one process */
     know_pools();

@@ -28,7 +28,9 @@
 #include "../../applets/lib/base/loop.h"
 #include "../../applets/lib/base/sys.h"
 #include "../../applets/lib/relay/channels.h"
+#include "../../applets/lib/relay/choice.h"
 #include "../../applets/lib/relay/clients.h"
+#include "../../applets/lib/relay/guest.h"
 #include "../../applets/lib/relay/host.h"
 #include "../../applets/lib/relay/relay.h"
 #include "../../applets/lib/relay/sender.h"
@@ -334,7 +336,9 @@ static long long next(void) {
 
 /* ---- what must hold whenever the program sleeps ---- */
 
-static bool all_busy(void) { return channel_busy() >= role->busy; }
+static bool all_busy(void) {
+    return channel_busy() >= (is_guest ? CHANNEL_BUSY_GUEST : CHANNEL_BUSY_HOST);
+}
 
 /* A channel that has something to read, which the program does not watch: is there a reason? */
 static bool may_ignore(const struct channel *ch, const struct sim_file *f) {
@@ -418,7 +422,8 @@ static void sleeps(void) {
             check_channel(ch, sim_at(ch->end.fd));
     }
     if (is_guest && has_client() && !sim_watches(sim_listener, false) && !sim_faults.no_fd &&
-        !sim_faults.high_fd && !stopping && clients_choose(&ch) <= CLIENTS_LINGERS)
+        !sim_faults.high_fd && !stopping &&
+        choice_make(&(struct listeners){0}, &ch) <= CHOICE_LINGERS)
         sim_fail("a client waits, a channel is free or lingers, and the program sleeps");
 }
 
@@ -506,8 +511,12 @@ static void run(unsigned long long seed) {
     net_literal(proxy.service, "127.0.0.1", 5672);
     log_name(is_guest ? "vios-proxy-guest" : "vios-proxy-host", true);
     log_level_set("DEBUG");
+    if (is_guest && !sim_random(8))
+        clients_set_reject(NULL);
     if (is_guest)
-        status = clients_run(&proxy, !sim_random(8), sim_random(2) ? 0 : sim_random(4000));
+        clients_set_wait((const char *[]){"0", "0", "0", "1", "2", "3"}[sim_random(6)]);
+    if (is_guest)
+        status = guest_run(&proxy);
     else
         status = host_run(&proxy, sim_random(6) ? 1000 : 1 + sim_random(2));
     if (status)

@@ -424,7 +424,7 @@ static void hunts_for_what_concerns_it(void) {
     struct frame own = make('C', G, H, 0), other = make('C', "xxxx", H, 0);
 
     l = bring(SESSION_GUEST, SYN_SENT);
-    SAME_TEXT(session_wanted(&l), "CH");
+    SAME_TEXT(session_wanted(&l), "ACH");
     CHECK(session_concerns(&l, &own) && !session_concerns(&l, &other));
     l = bring(SESSION_GUEST, OPEN);
     CHECK(!session_wanted(&l));

@@ -548,9 +548,9 @@ int __wrap_sys_accept(int fd, struct sockaddr *a, socklen_t *n) {
     return f->fd;
 }
 
-int __wrap_net_listen(const struct net_address *a);
-int __wrap_net_listen(const struct net_address *a) {
-    (void)a;
+int __wrap_net_listen(const struct net_address *a, unsigned mode, const char **failure);
+int __wrap_net_listen(const struct net_address *a, unsigned mode, const char **failure) {
+    (void)a, (void)mode, (void)failure;
     sim_listener = sim_new(SIM_LISTENER, 1, 1);
     sim_give(sim_listener, -1);
     return sim_listener->fd;

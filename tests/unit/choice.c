@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "../../applets/lib/relay/clients.h"
+#include "../../applets/lib/relay/choice.h"
 #include "../../applets/lib/relay/channels.h"
+#include "../../applets/lib/relay/guests.h"
 #include "../../applets/lib/relay/initiator.h"
 
 #include "fakes.h"
@@ -9,11 +10,11 @@
 static void fake_start(bool guests, names_fn *fn) { (void)guests, (void)fn; }
 static void fake_again(const char *name) { (void)name; }
 
-/* The table of channels: one letter each for what it is, and the turn of its last connection.
- * Upper case: silent last time. f free, b busy, d detached, c closed, g gone, - an empty slot.
- * l, m, n: lingers, m has been quiet longest, then l; k: lingers, with bytes for its client. a:
- * asking. Digit: shared, by so many connections of 3; p: its last one is apart, so that the
- * channel is free. */
+/* The table of channels: one letter each for what it is, and the turn of its last connection. Upper
+ * case: silent last time. f free, b busy, d detached, c closed, g gone, - an empty slot. l, m, n:
+ * lingers, m has been quiet longest, then l; k: lingers, with bytes for its client. a: asking.
+ * Digit: shared, by so many connections of 3; p: its last one is apart, so that the channel is
+ * free. */
 static struct conn busy = {.session = {.state = SESSION_ESTABLISHED}};
 static struct conn asking = {.session = {.state = SESSION_SYN_SENT}};
 static struct conn apart = {.session = {.state = SESSION_CLOSING}, .apart = true};
@@ -58,6 +59,8 @@ static void fill(const char *kinds, const unsigned *used) {
             channels_forget(channels_at(i));
 }
 
+static const struct listeners all_channels;
+
 static void choice(void) {
     static const struct {
         const char *kinds;
@@ -83,17 +86,17 @@ static void choice(void) {
         for (int lively = 0; lively < 2; lively++) {
             int wanted = lively ? rows[i].lively : rows[i].chosen, got;
             struct channel *ch;
-            enum clients_choice c;
+            enum choice c;
 
             fill(rows[i].kinds, rows[i].used);
-            c = clients_choose(&ch);
-            if (lively && c == CLIENTS_SILENT)
-                c = strchr(rows[i].kinds, 'a') ? CLIENTS_ASKING : CLIENTS_BUSY;
-            got = c < CLIENTS_ASKING    ? (int)(ch - channels_at(0))
-                  : c == CLIENTS_ASKING ? -3
-                  : c == CLIENTS_BUSY   ? -1
-                                        : -2;
-            if ((c == CLIENTS_LINGERS) != (got >= 0 && strchr("lmn", rows[i].kinds[got]) != NULL))
+            c = choice_make(&all_channels, &ch);
+            if (lively && c == CHOICE_SILENT)
+                c = strchr(rows[i].kinds, 'a') ? CHOICE_ASKING : CHOICE_BUSY;
+            got = c < CHOICE_ASKING    ? (int)(ch - channels_at(0))
+                  : c == CHOICE_ASKING ? -3
+                  : c == CHOICE_BUSY   ? -1
+                                       : -2;
+            if ((c == CHOICE_LINGERS) != (got >= 0 && strchr("lmn", rows[i].kinds[got]) != NULL))
                 FAIL("%s: %d is no channel that lingers", rows[i].kinds, got);
             if (got != wanted)
                 FAIL("%s%s: %d, not %d", rows[i].kinds, lively ? " lively" : "", got, wanted);
@@ -102,9 +105,55 @@ static void choice(void) {
 
 static void all(void) {
     role = &initiator;
-    conn_init(initiator.connections);
+    conn_init(CONN_MAX_GUEST);
     choice();
 }
 
-static const struct unit_case cases[] = {{"choice", all}};
-UNIT_MAIN("clients", cases)
+/* Guests with channels each, of which the listeners' one counts: nobody is at one that was silent;
+ * a guest has its limit, and all together may have so many that are busy. */
+static void of_guests(void) {
+    static struct guest ours = {.connections = 0}, other = {.connections = 7};
+    static const unsigned used[8];
+    static const struct {
+        const char *kinds, *owners; /* o: ours */
+        unsigned connections;
+        int chosen; /* as above */
+    } rows[] = {
+        {"f", "o", 0, 0},  {"F", "o", 0, -2},   {"fF", "xo", 0, -2}, {"ff", "xo", 0, 1},
+        {"f", "x", 0, -2}, {"f", "o", 3, -1},   {"1", "o", 2, 0},    {"1", "o", 3, -1},
+        {"a", "o", 1, -3}, {"ba", "ox", 1, -1}, {"bf", "oo", 1, 1},  {"Ff", "oo", 0, 1},
+    };
+    struct listeners l = {.guest = &ours};
+    struct channel *ch;
+
+    conn_init(CONN_MAX_GUEST);
+    choice_init(NULL, 3);
+    for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+        enum choice c;
+        int got;
+
+        fill(rows[i].kinds, used);
+        for (unsigned k = 0; rows[i].owners[k]; k++)
+            channels_at(k)->guest = rows[i].owners[k] == 'o' ? &ours : &other;
+        ours.connections = rows[i].connections;
+        c = choice_make(&l, &ch);
+        got = c < CHOICE_ASKING    ? (int)(ch - channels_at(0))
+              : c == CHOICE_ASKING ? -3
+              : c == CHOICE_BUSY   ? -1
+                                   : -2;
+        if (got != rows[i].chosen)
+            FAIL("%s of %s, %u: %d, not %d", rows[i].kinds, rows[i].owners, rows[i].connections,
+                 got, rows[i].chosen);
+    }
+    ours.connections = 0;
+    fill("f", used);
+    channels_at(0)->guest = &ours;
+    channel_limit_busy(0);
+    CHECK(choice_make(&l, &ch) == CHOICE_BUSY && choice_is_fed() && !choice_is_fed());
+    channels_at(0)->place = 1;
+    CHECK(choice_make(&l, &ch) == CHOICE_FREE && !choice_is_fed());
+    choice_init(NULL, 0);
+}
+
+static const struct unit_case cases[] = {{"choice", all}, {"of-guests", of_guests}};
+UNIT_MAIN("choice", cases)
