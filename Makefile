@@ -19,7 +19,7 @@ Q = $(if $(filter-out 0,$(V)),,@)
 SHOW = @$(if $(if $(Q),,V)$(findstring s,$(firstword -$(MAKEFLAGS))),:,printf '  %-8s%s\n')
 
 CONFIG_TARGETS = defconfig guest_defconfig host_defconfig allyesconfig allnoconfig randconfig olddefconfig savedefconfig oldconfig menuconfig nconfig
-NO_BUILD_TARGETS = $(CONFIG_TARGETS) clean distclean help check demo bench fuzz cost
+NO_BUILD_TARGETS = $(CONFIG_TARGETS) clean distclean help check demo bench chaos soak fuzz cost
 
 .PHONY: all install uninstall $(NO_BUILD_TARGETS) FORCE
 all: $(O)/vios
@@ -112,7 +112,7 @@ SMALLER := $(if $(CC),$(foreach f,$(SMALL_FLAGS),$(shell $(CC) -Werror $(f) -E -
 #   chance of the two sizes. The layout 696 (680), and 56 KiB of memory while a proxy waits. LTO saves nothing.
 SMALL_LDFLAGS = -Wl,--gc-sections -Wl,-z,noseparate-code -Wl,-z,norelro -Wl,-z,common-page-size=16 -Wl,-T,applets/kbuild/layout.ld
 
-VIOS_CFLAGS = -std=c11 -D_GNU_SOURCE -DVIOS_VERSION='"$(VERSION)"' -Iapplets/lib -include $(O)/config.h -g $(SMALL_CFLAGS) $(SMALLER) \
+VIOS_CFLAGS = -std=c11 -D_GNU_SOURCE -DVIOS_VERSION='"$(VERSION)"' -Iapplets/lib -I$(O) -include $(O)/config.h -g $(SMALL_CFLAGS) $(SMALLER) \
 	-ffile-prefix-map='$(CURDIR)'=. $(WARNINGS)
 # -no-pie: a compiler may make a static program position-independent otherwise.
 VIOS_LDFLAGS = -static -no-pie $(SMALL_LDFLAGS)
@@ -146,6 +146,13 @@ $(O)/vios: $(O)/vios_unstripped
 	$(if $(filter-out n 0,$(SKIP_STRIP)),,$(if $(STRIP),$(Q)$(STRIP) -s -R .comment -R '.note*' $@.new))
 	$(Q)mv $@.new $@
 
+# The sandbox's table: the calls that the sources name.
+$(O)/syscalls.h: $(SOURCES) applets/kbuild/syscalls $(O)/commands
+	$(Q)AWK='$(AWK)' applets/kbuild/syscalls $(SOURCES) >$@.new
+	$(Q)cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+$(O)/obj/applets/lib/base/sandbox.o: $(O)/syscalls.h
+
 -include $(OBJECTS:.o=.d)
 
 # ---- installation ----
@@ -169,8 +176,8 @@ uninstall:
 include applets/integration/integration.mk
 
 # Only what make and the tests put there.
-MADE = .vios-build obj commands config.h config.mk .config.new vios vios.new vios_unstripped defconfig kconfig cost clang ci.log cache \
-	tests test-* cross-* dist.* vios-$(VERSION).tar.gz *.deb
+MADE = .vios-build obj commands config.h config.mk syscalls.h .config.new vios vios.new vios_unstripped defconfig kconfig cost clang ci.log cache \
+	bench.svg tests test-* planted-* cross-* dist.* vios-$(VERSION).tar.gz *.deb
 clean:
 	@[ ! -e $(O) ] || [ $(O) = build ] || [ -e $(MARK) ] || \
 	{ echo "clean: $(O) held other things before make came: clear it by hand" >&2; exit 1; }
@@ -196,15 +203,23 @@ demo:
 bench:
 	BUILD=$(O) tests/deps demo
 	$(MAKE) all $(O)/tests/hunt
-	BUILD=$(O) tests/bench/run
+	BUILD=$(O) tests/bench/run --svg $(O)/bench.svg
 	$(O)/tests/hunt
 	BUILD=$(O) tests/bench/isolation
 	BUILD=$(O) tests/bench/isolation --inward
+
+soak: all
+	BUILD=$(O) tests/soak
 
 # Of the objects of the binary.
 $(O)/tests/hunt: tests/bench/hunt.c $(filter $(O)/obj/applets/lib/%,$(OBJECTS))
 	@mkdir -p $(@D)
 	$(Q)$(COMPILE) -O2 $(VIOS_LDFLAGS) $(LDFLAGS) -o $@ $^
+
+chaos:
+	BUILD=$(O) tests/deps demo
+	$(MAKE) all
+	CHAOS_SECONDS=$(or $(T),60) $(if $(SEED),SEED=$(SEED)) BUILD=$(O) tests/chaos
 
 fuzz:
 	FUZZ_SECONDS=$(or $(T),60) BUILD=$(O) tests/fuzz.test

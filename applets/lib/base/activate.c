@@ -7,7 +7,7 @@
 #include "base/fmt.h"
 #include "base/log.h"
 
-/* Whether fd is a socket that listens; then does not block, and a is its address. */
+/* Whether fd is a socket that listens. Then it becomes non-blocking, and a is its address. */
 static bool listens(int fd, struct net_address *a) {
     int yes = 0;
     socklen_t n = sizeof yes;

@@ -5,11 +5,11 @@
 
 #include "base/net.h"
 
-/* Of the first one; the others follow it. */
+/* The first descriptor; the others follow it. */
 enum { ACTIVATE_FIRST = 3 };
 
-/* How many there are (0: none), and the addresses at which they listen. One that does not, or more
- * than `most`, is FATAL. */
+/* The number of sockets (0: none), and the addresses at which they listen. FATAL if one does not
+ * listen, or if there are more than `most`. */
 unsigned activate_take(struct net_address *addresses, unsigned most);
 
 #endif

@@ -7,12 +7,12 @@
 
 enum { AGENT_OWNER = 32 /* bytes of a program's name with its NUL */ };
 
-/* Whether a name is that of a channel for connections into a guest. vios-protocol(7), direction
+/* Whether the channel of this name is for connections into a guest. vios-protocol(7), direction
  * rule 4. */
 bool agent_is_inward(const char *name);
 
-/* Whose port has this name by Kconfig FOREIGN_PORTS, a text of this length; NULL: nobody's that is
- * known. */
+/* The program that a port of this name is for, by Kconfig FOREIGN_PORTS, and the length of that
+ * text; NULL: none that is known. */
 const char *agent_of(const char *name, int *length);
 
 #endif

@@ -3,9 +3,9 @@
 #ifndef VIOS_ERROR_H
 #define VIOS_ERROR_H
 
-/* The text of an errno value, in musl's words. Those that files, sockets and ports give are known;
- * of others the number is named, unless Kconfig FEATURE_STRERROR brings all of them. The text
- * stands until the next call. */
+/* The text of an errno value, in musl's words. Without Kconfig FEATURE_STRERROR only those that
+ * files, sockets and ports give have one, and others are shown as numbers. Valid until the next
+ * call. */
 const char *error_text(int error);
 
 #endif

@@ -14,6 +14,8 @@
 #include "base/fmt.h"
 #include "base/sys.h"
 
+/* syscalls: openat2 read getdents64 statx readlink readlinkat close */
+
 int file_read(const char *path, char *text, size_t cap) {
     int fd = sys_open(path, O_RDONLY);
     ssize_t n = fd < 0 ? -1 : read(fd, text, cap - 1);
@@ -32,7 +34,7 @@ static bool is_dots(const char *name) {
     return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
 }
 
-/* The names in n bytes of a directory. False: fn has had enough. */
+/* Calls fn for the names in n bytes of a directory. False: fn has returned false. */
 static bool list_some(const char *entries, int n, file_list_fn *fn, void *arg) {
     for (int at = 0; at < n;) {
         const struct dirent *entry = (const void *)(entries + at);
@@ -77,8 +79,8 @@ bool file_more_than(int fd, unsigned n) {
     return file_list_all(fd, count_down, &left) || left > n;
 }
 
-/* Linux's struct statx, which older musls lack; their stat() is 700 bytes for kernels before
- * statx(). */
+/* Linux's struct statx, which older musls do not have. Their stat() takes 700 bytes for kernels
+ * before statx(). */
 struct status {
     uint32_t mask, block_size;
     uint64_t attributes;
@@ -102,6 +104,7 @@ int file_stat(const char *path, bool follow, struct stat *st) {
     if (read_status(path, follow, &s))
         return -1;
     st->st_mode = s.mode;
+    st->st_uid = s.uid;
     st->st_ino = s.inode;
     st->st_dev = makedev(s.device[0], s.device[1]);
     st->st_rdev = makedev(s.special[0], s.special[1]);
@@ -175,8 +178,8 @@ const char *file_device(unsigned major, unsigned minor) {
     return fmt_base(file_link(link));
 }
 
-/* Whether /proc/devices has this major number as one of the driver's, which has one for each
- * virtio-serial device. Block devices, which come after all others, need no room. */
+/* Whether /proc/devices has this major number for the driver, which has one for each virtio-serial
+ * device. Block devices, which come after all others, need no room. */
 static bool is_ports_major(unsigned major) {
     char text[4096], line[32];
     const char *p = text;

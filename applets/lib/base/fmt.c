@@ -52,7 +52,7 @@ static void put_text(struct sink *s, const struct field *f, const char *text) {
     put_field(s, f, text, n);
 }
 
-/* Reads flags, width and precision behind a '%'; returns where the conversion stands. */
+/* Reads flags, width and precision after a '%'; returns where the conversion is. */
 static const char *read_field(const char *f, struct field *out, va_list *ap) {
     *out = (struct field){.precision = -1};
     for (; *f == '-' || *f == '0'; f++)
@@ -130,8 +130,8 @@ void fmt_copy(char *dst, size_t cap, const char *text) {
     dst[n] = '\0';
 }
 
-/* The bytes of the next character of UTF-8 as a number, of which the order is that of characters;
- * *s, not empty, goes on behind it. Of what is not well-formed it is another number. */
+/* The bytes of the next character of UTF-8 as a number, in the order of characters, and *s, which
+ * is not empty, moves past it. What is not well-formed gives a number that no character has. */
 static unsigned next(const char **s) {
     unsigned c = (unsigned char)*(*s)++;
 
@@ -236,7 +236,7 @@ const char *fmt_find(const char *text, char c) {
     return text;
 }
 
-/* A set, from behind its '[' on. Returns where it ends, or NULL if it is not valid; *has: whether
+/* A set, from after its '[' on. Returns where it ends, or NULL if it is not valid; *has: whether
  * the character c is in it. */
 static const char *read_set(const char *p, unsigned c, bool *has) {
     bool negated = *p == '!' || *p == '^';
@@ -260,7 +260,7 @@ static const char *read_set(const char *p, unsigned c, bool *has) {
     return p + 1;
 }
 
-/* One element of a pattern, not empty: as read_set(). */
+/* As read_set(), for one element of a pattern, which is not empty. */
 static const char *read_element(const char *p, unsigned c, bool *has) {
     unsigned own = next(&p);
 

@@ -17,9 +17,9 @@ size_t fmt_vprint(char *dst, size_t cap, const char *f, va_list ap)
 /* Copies text, cut to cap - 1 bytes (cap >= 1), and ends it with NUL. */
 void fmt_copy(char *dst, size_t cap, const char *text);
 
-/* The length of the character at the beginning of text, which is not empty, if it can be printed
- * without harm: well-formed UTF-8, but for controls, what changes the direction, and what is not
- * seen. Else 0. */
+/* The length of the first character of text, which is not empty, if it is safe to print:
+ * well-formed UTF-8, no control, none that changes the direction, none that is invisible. Else 0.
+ */
 unsigned fmt_character(const char *text);
 
 /* Each byte that is not part of such a character becomes a '?'. */
@@ -41,10 +41,10 @@ size_t fmt_length(const char *text, size_t max);
 /* Whether text begins with prefix. */
 bool fmt_begins(const char *text, const char *prefix);
 
-/* What stands behind the last slash of path. */
+/* What follows the last slash of path. */
 const char *fmt_base(const char *path);
 
-/* Where the character first stands in text, or text's end. */
+/* The first place of the character in text, or text's end. */
 const char *fmt_find(const char *text, char c);
 
 /* Whether text matches the shell pattern: *, ? (one character of UTF-8), [a-z], [!a-z]. A bracket
@@ -55,8 +55,8 @@ bool fmt_glob(const char *pattern, const char *text);
  * reversed, and no [:class:] is in them. */
 bool fmt_glob_valid(const char *pattern);
 
-/* What follows name in the first text of the list, which NULL ends, that begins with it; "" if
- * there is none. */
+/* What follows name in the first text of the list that begins with it; "" if there is none. NULL
+ * ends the list. */
 const char *fmt_setting(char **list, const char *name);
 
 #endif

@@ -7,6 +7,8 @@
 #include "base/file.h"
 #include "base/fmt.h"
 
+/* syscalls: getpid access faccessat */
+
 struct search {
     void (*fn)(const struct stat *open, int pid, void *arg);
     void *arg;
@@ -42,7 +44,7 @@ bool holder_each(void (*fn)(const struct stat *open, int pid, void *arg), void *
     struct search s = {fn, arg, 0, true};
 
     if (file_list("/proc", true, look_at_process, &s) ||
-        access("/proc/1", F_OK)) /* with hidepid only our own are there */
+        access("/proc/1", F_OK)) /* with hidepid only our own processes are there */
         return false;
     return s.complete;
 }
@@ -104,7 +106,7 @@ const char *holder_text(int pid) {
 const char *holder_at(const char *path) {
     struct stat st;
 
-    if (!CONFIG_VIOS_LIST && !CONFIG_VIOS_PROBE) /* to look for it would cost 1 KiB more */
+    if (!CONFIG_VIOS_LIST && !CONFIG_VIOS_PROBE) /* looking for it takes 1 KiB more */
         return "held by another process";
     return holder_text(file_stat(path, true, &st) ? 0 : holder_of(st.st_rdev));
 }

@@ -10,14 +10,13 @@
  * process could not be looked at. */
 bool holder_each(void (*fn)(const struct stat *open, int pid, void *arg), void *arg);
 
-/* The process that has this character device open, or this socket (its inode, as unixsock_each()
- * tells it); or 0. */
+/* The process that has this character device open, or this socket (its inode, as from
+ * unixsock_each()); or 0. */
 int holder_of(dev_t device);
 int holder_of_socket(unsigned long inode);
 
-/* "held by NAME (pid N)", of pid, or of the process that has the character device at path open; in
- * a static buffer. In a binary without the diagnostic applets the second does not know the process.
- */
+/* "held by NAME (pid N)" for pid, or for the process that has the character device at path open;
+ * in a static buffer. Without the diagnostic applets the second one does not know the process. */
 const char *holder_text(int pid);
 const char *holder_at(const char *path);
 

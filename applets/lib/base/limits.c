@@ -7,7 +7,8 @@
 
 enum { FIRSTS = 40, CROWDS = 64, NAMES = 1024 };
 
-/* Of guests whose names have the same hash. since: when the first of count messages came. */
+/* One for all guests whose names have the same hash. since: when the first of count messages came.
+ */
 static MEMORY_BULK struct crowd {
     struct log_limit rest;
     unsigned count;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* limits: messages about what is new, of which the owner of a directory can cause any number: they
- * are limited by name. */
+/* limits: rate limit, per guest, for messages about channels that have not logged before: a guest
+ * could otherwise fill the log. */
 #ifndef VIOS_LIMITS_H
 #define VIOS_LIMITS_H
 
@@ -9,12 +9,11 @@
 
 #include "base/log.h"
 
-/* One more message about something of this guest (n bytes of name) that had none before. NULL, or,
- * of the 41st on in LOG_QUIET milliseconds, the limit for all these. */
+/* Counts a message about something of this guest (n bytes of name) that had none before. NULL, or,
+ * from the 41st in LOG_QUIET milliseconds on, the limit that these share. */
 struct log_limit *limits_of(const char *name, size_t n, long long now);
 
-/* Whether this is asked about this name (of a hash of 32 bits) for the first time; false too after
- * 1024 of them. */
+/* Whether this is the first call for this name, by a hash of 32 bits; false after 1024 names. */
 bool limits_is_new(const char *name);
 
 #endif

@@ -13,6 +13,8 @@
 #include "base/fmt.h"
 #include "base/sys.h"
 
+/* syscalls: write exit_group */
+
 static const char levels[][9] = {
     "FATAL: ", "ALERT: ", "ERROR: ", "WARN: ", "NOTICE: ", "INFO: ", "DEBUG: "};
 static const char priorities[] =
@@ -30,7 +32,7 @@ void log_name(const char *name, bool with_levels) {
 
 void log_failure(int status) { failure = status; }
 
-/* Whether b, up to its colon, is a in any case of its letters. */
+/* Whether b, up to its colon, is a, in upper or lower case. */
 static bool same_word(const char *a, const char *b) {
     while (*b != ':' && (*a & ~0x20) == *b) {
         a++;
@@ -66,8 +68,7 @@ static int write_all(int fd, const char *p, size_t n) {
 
 int log_text(int fd, const char *text) { return write_all(fd, text, strlen(text)); }
 
-/* Whether a write to stderr would wait for a reader. Devices may not be able to tell, as /dev/kmsg.
- */
+/* Whether a write to stderr may wait for a reader. Some devices cannot be asked, as /dev/kmsg. */
 static bool is_full(void) {
     fd_set ready;
     int mode;
@@ -80,8 +81,7 @@ static bool is_full(void) {
     return S_ISFIFO(mode) || S_ISSOCK(mode);
 }
 
-/* Whether stderr is systemd's journal, of which JOURNAL_STREAM has the device and the inode: that
- * is a socket's number. */
+/* Whether stderr is systemd's journal: JOURNAL_STREAM has the device and the inode of a socket. */
 static bool is_journal(void) {
     const char *inode = fmt_find(fmt_setting(environ, "JOURNAL_STREAM="), ':');
     char journal[40];
@@ -92,8 +92,8 @@ static bool is_journal(void) {
     return !strcmp(file_link("/proc/self/fd/2"), journal);
 }
 
-/* A reader of the log that stands still must stop nobody: then the line is left out, and the next
- * that goes out tells how many were. (A terminal that is stopped does stop us: it was asked to.) */
+/* If nobody reads the log, the line is dropped, since the loop must not wait; the next line that is
+ * written has the number of those dropped. (A stopped terminal does stop us: its user asked.) */
 static void line(enum log_level level, unsigned left_out, const char *f, va_list ap) {
     static char buffer[512];
     static unsigned lost;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* log: one line a message on stderr, `applet: LEVEL: text`, in one write(2), what cannot be printed
- * as '?'. For systemd's journal (JOURNAL_STREAM) the priority stands before it, as in `<6>`. */
+/* log: one line a message on stderr, `applet: LEVEL: text`, in one write(2), with '?' for what
+ * cannot be printed. For systemd's journal (JOURNAL_STREAM) the priority comes first, as `<6>`. */
 #ifndef VIOS_LOG_H
 #define VIOS_LOG_H
 
@@ -11,8 +11,8 @@ enum log_level { LOG_FATAL, LOG_ALERT, LOG_ERROR, LOG_WARN, LOG_NOTICE, LOG_INFO
 
 #define LOG_LEVELS "FATAL ALERT ERROR WARN NOTICE INFO DEBUG"
 
-/* The applet's name in front of each line, and with levels the message's level. The text must live
- * on. */
+/* Each line begins with the applet's name, and with levels with the message's level. The name must
+ * stay valid. */
 void log_name(const char *applet, bool levels);
 
 /* Sets the level from its name, in any case. 0, or -1 if it is none of LOG_LEVELS. */
@@ -21,7 +21,7 @@ int log_level_set(const char *name);
 /* Whether a message of this level would be written. */
 int log_wants(enum log_level level);
 
-/* A line, if the level is wanted. %m is errno's text. */
+/* Writes a line, if the level is wanted. %m is errno's text. */
 void log_msg(enum log_level level, const char *f, ...) __attribute__((format(printf, 2, 3)));
 
 /* A FATAL line, then exit with the status that log_failure() has set, 1 by default. */

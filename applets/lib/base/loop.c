@@ -17,10 +17,12 @@
 #include "base/memory.h"
 #include "base/sys.h"
 
+/* syscalls: clock_gettime clock_gettime64 read fcntl fcntl64 getpid prlimit64 close */
+
 static fd_set reads, writes; /* what is watched */
 static fd_set read_ready,
     write_ready;     /* what this round found, less what has been unwatched since */
-static fd_set quiet; /* a signal tells of these */
+static fd_set quiet; /* watched by a signal, not by select() */
 static MEMORY_BULK struct {
     loop_fn *fn;
     void *arg;
@@ -31,8 +33,8 @@ static unsigned closing_count;
 static int top; /* one more than the highest watched fd */
 static int signals = -1;
 static bool stopped, asked, resting;
-/* The next select() is asked about quiet fds too. So it is until it finds none of them ready: from
- * then on a signal tells of any change. */
+/* The next select() is asked about quiet fds too, until it finds none of them ready. From then on
+ * a signal shows each change. */
 static bool look_at_all = true;
 static long long now; /* of this round, 0: not yet asked for */
 
@@ -130,7 +132,7 @@ static void on_signals(void *arg, unsigned ready) {
 }
 
 static int ready_count; /* of this round */
-/* What the one had used that was served last, of those who have used much. */
+/* What the fd had used that was served last, of those that have used much. */
 static unsigned long long level;
 static unsigned round_cost;
 static int served; /* the fd that was */
@@ -226,13 +228,13 @@ static int lightest(void) {
     return best;
 }
 
-/* Those who have used much, as far as this round goes, and one of them at least. */
+/* Serves those that have used much, as far as this round goes, and at least one of them. */
 static void serve_heavy(void) {
     while ((served = lightest()) >= 0) {
         level = owners[served].share->used;
         call(served);
         if (loop_is_round_over()) {
-            look_at_all = true; /* of quiet ones that must wait nothing else would tell again */
+            look_at_all = true; /* nothing else would show again the quiet ones that must wait */
             return;
         }
     }
@@ -262,7 +264,7 @@ bool loop_wait(long ms) {
     loop_close_now();
     fill_sets();
     if (resting)
-        memory_trim(); /* here, since what layout.ld keeps is what runs from now on */
+        memory_trim(); /* here: layout.ld keeps what runs from now on */
     resting = false;
     n = sys_select(top, &read_ready, &write_ready, ms);
     now = 0;

@@ -4,6 +4,8 @@
 #include <stdint.h>
 #include <sys/mman.h>
 
+/* syscalls: madvise */
+
 extern char __executable_start[], etext[]; /* the linker's names for the ends of the code */
 
 void *memory_reserve(size_t n) {
@@ -12,15 +14,14 @@ void *memory_reserve(size_t n) {
 
     if (p == MAP_FAILED)
         return NULL;
-    madvise(p, n, MADV_NOHUGEPAGE); /* of which the first use would take 2 MiB */
+    madvise(p, n, MADV_NOHUGEPAGE); /* whose first use would take 2 MiB */
     return p;
 }
 
 void memory_give_back(void *p, size_t n) {
     uintptr_t begin = ((uintptr_t)p + MEMORY_PAGE - 1) & ~(uintptr_t)(MEMORY_PAGE - 1);
-    uintptr_t end =
-        ((uintptr_t)p + n) &
-        ~(uintptr_t)(MEMORY_PAGE - 1); /* madvise() would round up, over what lies behind */
+    uintptr_t end = ((uintptr_t)p + n) &
+                    ~(uintptr_t)(MEMORY_PAGE - 1); /* madvise() would round up, over what follows */
 
     if (begin < end)
         madvise((void *)begin, end - begin, MADV_DONTNEED);

@@ -8,19 +8,19 @@
 
 enum { MEMORY_PAGE = 4096 };
 
-/* A table or buffer that is large: it goes behind all small data, so that those share a few pages
+/* A large table or buffer: it goes after all small data, so that those share a few pages
  * (kbuild/layout.ld). */
 #define MEMORY_BULK __attribute__((section(".bss..bulk")))
 
-/* n bytes of address space, zero, whose pages are there from their first use on; once, for a table
- * whose size is known at the start. It would not do as static data: a small guest refuses to start
- * a program that could need more than it has. NULL with errno: there is none. */
+/* n bytes of address space, zero, that take memory from their first use on; once, for a table whose
+ * size is known at the start. Not static data: a small guest refuses to start a program that could
+ * need more than it has. NULL with errno: there is none. */
 void *memory_reserve(size_t n);
 
 /* Gives the whole pages from p on back: n bytes of static buffers, which are zero from then on. */
 void memory_give_back(void *p, size_t n);
 
-/* Lets go of the pages of code; what is needed again comes back by itself. */
+/* Gives the pages of code back; those that are needed again are read again. */
 void memory_trim(void);
 
 #endif

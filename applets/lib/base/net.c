@@ -17,6 +17,9 @@
 #include "base/log.h"
 #include "base/sys.h"
 
+/* syscalls: connect getsockopt setsockopt recvmsg read fcntl fcntl64 ioctl close */
+/* syscalls (guest host): bind listen umask unlink unlinkat */
+
 static void describe(struct net_address *a) {
     const unsigned char *b = (const unsigned char *)&a->sa.in.sin_addr;
     const unsigned char *w = a->sa.in6.sin6_addr.s6_addr;
@@ -155,22 +158,20 @@ static void replace_stale(const struct net_address *a) {
         unlink(a->text);
 }
 
-/* musl's fcntl() is 400 bytes for commands that we do not use. */
+/* musl's fcntl() takes 400 bytes for commands that are not used here. */
 const char *net_set_nonblocking(int fd) {
     long flags = syscall(SYS_fcntl, fd, F_GETFL, 0);
 
     if (flags < 0)
         return "fcntl(F_GETFL)";
-    return flags & O_NONBLOCK || !syscall(SYS_fcntl, fd, F_SETFL, flags | O_NONBLOCK)
-               ? NULL
-               : "fcntl(F_SETFL)";
+    flags |= O_NONBLOCK;
+    return syscall(SYS_fcntl, fd, F_SETFL, flags) ? "fcntl(F_SETFL)" : NULL;
 }
 
 static void no_delay(int fd) {
     int on = 1;
 
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on,
-               sizeof on); /* fails on a unix socket, which needs none */
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* a unix socket needs none */
 }
 
 void net_prepare(int fd) {
@@ -212,9 +213,8 @@ int net_listen(const struct net_address *a, unsigned mode, const char **failure)
     return -1;
 }
 
-/* A peer may pass descriptors, of which the last close, in our read() or close(), may take as long
- * as it likes (SO_LINGER). Linux 6.16 can refuse them; before, all that comes is looked at first.
- */
+/* A peer may pass a descriptor whose last close, in our read() or close(), takes as long as the
+ * peer likes (SO_LINGER). Linux 6.16 can refuse them; before, what comes is looked at first. */
 static bool takes_descriptors;
 
 static void take_no_descriptors(int fd) {
@@ -229,7 +229,7 @@ ssize_t net_read(int fd, void *p, size_t n) {
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
     ssize_t got;
 
-    if (!CONFIG_VIOS_PROXY_HOST || !takes_descriptors)
+    if (!takes_descriptors)
         return read(fd, p, n);
     got = syscall(SYS_recvmsg, fd, &message, MSG_PEEK);
     if (got <= 0)
@@ -323,7 +323,7 @@ void net_forget_on_close(int fd) {
 bool net_unsent(int fd) {
     int bytes = 0;
 
-    /* After a reset the kernel still counts what nobody will take any more. */
+    /* After a reset the kernel still counts what nobody will read any more. */
     return !ioctl(fd, TIOCOUTQ, &bytes) && bytes && !net_is_reset(fd);
 }
 

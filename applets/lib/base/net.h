@@ -16,7 +16,7 @@ union net_any {
 };
 
 /* Where to listen or to connect, and its text for messages: "127.0.0.1:5672", "[::1]:5672", or a
- * unix socket's path. v6only: who listens at :: leaves IPv4 to others. */
+ * unix socket's path. v6only: a listener at :: leaves IPv4 to others. */
 struct net_address {
     union net_any sa;
     socklen_t length;
@@ -25,7 +25,7 @@ struct net_address {
 };
 
 /* From an IPv4 or IPv6 literal, the second also in brackets, and a port 1..65535, or from a unix
- * socket's path. 0, or -1 if the text is no such thing. */
+ * socket's path. 0, or -1 if the text is neither. */
 int net_literal(struct net_address *a, const char *literal, unsigned port);
 int net_path(struct net_address *a, const char *path);
 
@@ -39,7 +39,7 @@ bool net_is_local(const struct net_address *a);
  * failed. mode: of a unix socket. A stale one is replaced; one on which somebody listens is not. */
 int net_listen(const struct net_address *a, unsigned mode, const char **failure);
 
-/* Of a socket that listens: what its clients inherit. */
+/* Sets options of a listening socket that its clients inherit. */
 void net_prepare(int fd);
 
 /* Makes fd non-blocking: NULL, or the name of the call that failed, with errno. */
@@ -69,9 +69,9 @@ int net_accept(int listener, char *client, unsigned cap);
 /* Makes the next close() of fd send RST and drop what is unsent. */
 void net_abort_on_close(int fd);
 
-/* Makes the next close() of fd, whose peer has not ended yet, end it for the kernel too as soon as
- * the peer has acknowledged all that was sent: without the minute of TIME_WAIT, which keeps a
- * local port from use. */
+/* The next close() of fd, whose peer has not ended yet, is over for the kernel too as soon as the
+ * peer has acknowledged all that was sent: without the minute of TIME_WAIT, in which a local port
+ * cannot be used. */
 void net_forget_on_close(int fd);
 
 /* Whether fd's peer has not yet taken all that was written. */

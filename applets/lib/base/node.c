@@ -10,6 +10,8 @@
 #include "base/fmt.h"
 #include "base/log.h"
 
+/* syscalls (guest connect): mknod mknodat */
+
 /* From "major:minor" in sysfs. */
 void node_make(const char *path, const char *port) {
     char attribute[128], dev[24], number[24];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* node: device nodes of ports, where there is no udev that makes them. */
+/* node: device nodes of ports, where no udev makes them. */
 #ifndef VIOS_NODE_H
 #define VIOS_NODE_H
 

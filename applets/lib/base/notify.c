@@ -11,6 +11,8 @@
 #include "base/net.h"
 #include "base/sys.h"
 
+/* syscalls (guest host): sendto */
+
 bool notify_supervisor(const char *state) {
     const char *path = fmt_setting(environ, "NOTIFY_SOCKET=");
     struct net_address a;

@@ -5,8 +5,8 @@
 
 #include <stdbool.h>
 
-/* Tells the supervisor at $NOTIFY_SOCKET (sd_notify protocol), if there is one. False: it is busy,
- * and has not been told. */
+/* Tells the supervisor at $NOTIFY_SOCKET, if there is one. False: its socket is full, so it has not
+ * been told. */
 bool notify_supervisor(const char *state);
 
 #endif

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/opt.h"
 
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/fmt.h"
 #include "base/log.h"
+#include "base/memory.h"
+#include "base/sys.h"
 
 enum { SPEAKS_JSON = CONFIG_VIOS_LIST || CONFIG_VIOS_PROBE };
 
@@ -19,7 +23,7 @@ static _Noreturn void help(const struct opt_applet *applet) {
     char line[160];
 
     log_failure(EXIT_FAILURE);
-    fmt_print(line, sizeof line, "Usage: %s [-h] %s\n\n", applet->name, applet->usage);
+    fmt_print(line, sizeof line, "Usage: %s %s\n\n", applet->name, applet->usage);
     log_out(line);
     log_out(applet->about);
     log_out("\nOptions:\n");
@@ -29,7 +33,9 @@ static _Noreturn void help(const struct opt_applet *applet) {
         log_out(line);
     }
     log_out("  -h, --help     print this and exit\n"
-            "  -V, --version  print the version and exit\n");
+            "  -V, --version  print the version and exit\n\nExample: ");
+    log_out(applet->example);
+    log_out("\n");
     exit(EXIT_SUCCESS);
 }
 
@@ -45,10 +51,10 @@ static const struct opt *find(const struct opt *o, char letter) {
     return o->letter ? o : NULL;
 }
 
-/* A second value would silently take the place of the first. */
+/* A second value would silently replace the first. */
 static void check_first(const struct opt_applet *applet, const struct opt *o, const char *letter) {
-    static unsigned seen; /* a bit for each letter */
-    unsigned bit = 1u << (o->letter & 31);
+    static unsigned long long seen; /* a bit for each letter and digit */
+    unsigned long long bit = 1ull << (o->letter & 63);
 
     if (seen & bit && !*fmt_find(o->argument, '.'))
         opt_bad(applet, "given twice: -", letter);
@@ -83,6 +89,70 @@ static int take(const struct opt_applet *applet, int argc, char **argv, int at) 
     return at;
 }
 
+#if CONFIG_FEATURE_OPTION_FILE
+
+enum { FILE_MOST = 8192 };
+
+static const struct opt_applet *reader; /* the applet whose options are read */
+
+static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r'; }
+
+static char *skip_blanks(char *p) {
+    while (is_blank(*p))
+        p++;
+    return p;
+}
+
+/* An option, and its argument, which may have blanks in it, after blanks or none. */
+static void take_line(char *line) {
+    char *argv[2] = {skip_blanks(line), NULL}, *p = argv[0] + strlen(argv[0]);
+
+    while (p > argv[0] && is_blank(p[-1]))
+        *--p = '\0';
+    if (!*argv[0] || *argv[0] == '#')
+        return;
+    if (*argv[0] != '-' || argv[0][1] == '-' || !argv[0][1])
+        opt_bad(reader, "-F: not an option: ", argv[0]);
+    p = argv[0] + 2;
+    if (is_blank(*p)) {
+        argv[1] = skip_blanks(p);
+        *p = '\0';
+    }
+    if (!take(reader, argv[1] ? 2 : 1, argv, 0) && argv[1])
+        opt_bad(reader, "-F: more than an option: ", argv[1]);
+}
+
+/* Reads the whole file: its length. FATAL if it does not fit, so that no option is lost. */
+static size_t read_file(const char *path, char *text) {
+    int fd = sys_open(path, O_RDONLY);
+    ssize_t n = -1;
+    size_t have = 0;
+
+    while (fd >= 0 && (n = read(fd, text + have, FILE_MOST - have)) > 0)
+        have += (size_t)n;
+    if (n < 0)
+        log_fatal("-F %s: %m", path);
+    if (have == FILE_MOST)
+        log_fatal("-F %s: more than %u bytes", path, FILE_MOST - 1u);
+    close(fd);
+    return have;
+}
+
+void opt_file(const char *path) {
+    static MEMORY_BULK char text[FILE_MOST]; /* the options' arguments stay in it */
+    size_t n = read_file(path, text);
+
+    if (strlen(text) != n)
+        log_fatal("-F %s: a NUL is in it", path);
+    for (char *line = text, *end; line < text + n; line = end + 1) {
+        end = line + (fmt_find(line, '\n') - line);
+        *end = '\0';
+        take_line(line);
+    }
+}
+
+#endif
+
 /* One argument that begins with "--". False: it ends the options. */
 static bool take_long(const struct opt_applet *applet, const char *arg) {
     if (!arg[2])
@@ -101,6 +171,9 @@ int opt_parse(const struct opt_applet *applet, int argc, char **argv, int max) {
     bool options = true;
     int n = 0;
 
+#if CONFIG_FEATURE_OPTION_FILE
+    reader = applet;
+#endif
     log_name(applet->name, applet->levels);
     log_failure(applet->failure);
     for (int at = 1; at < argc; at++) {

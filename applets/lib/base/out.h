@@ -10,8 +10,8 @@ void out_print(const char *f, ...) __attribute__((format(printf, 1, 2)));
 void out_safe(const char *text, unsigned width);
 
 /* A part of a JSON document; key: NULL in an array. Commas come by themselves. tri: 0 false, 1
- * true, else null; a negative number and a NULL text are null. A byte of 128..255 of a text is
- * written as \u00XX: it need not be UTF-8. */
+ * true, else null; a negative number and a NULL text are null. A byte of 128..255 in a text is
+ * written as \u00XX, since names need not be UTF-8. */
 void out_json_open(const char *key, char bracket);
 void out_json_close(char bracket);
 void out_json_text(const char *key, const char *text);

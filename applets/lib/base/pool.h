@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pool: slots of one size in a static table. The slot that was given back last is taken first: its
- * pages are there, and in the cache; so few slots are ever touched if few are in use at once. */
+ * pages are there, and in the cache. So few slots are touched if few are in use at once. */
 #ifndef VIOS_POOL_H
 #define VIOS_POOL_H
 

@@ -7,6 +7,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* syscalls: openat socket socketcall pselect6 pselect6_time64 restart_syscall */
+/* syscalls (guest host): accept4 */
+
 #ifdef O_LARGEFILE
 enum { OPEN_FLAGS = O_CLOEXEC | O_LARGEFILE };
 #else
@@ -33,7 +36,7 @@ int sys_signalfd(const sigset_t *set) {
 }
 
 #ifdef __mips__
-enum { HANDLER = 1 }; /* behind the flags */
+enum { HANDLER = 1 }; /* after the flags */
 #else
 enum { HANDLER = 0 };
 #endif

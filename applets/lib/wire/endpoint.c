@@ -9,6 +9,8 @@
 #include "base/fmt.h"
 #include "base/net.h"
 
+/* syscalls: read readv write */
+
 /* A port's read() takes one buffer of the ring at most; but its readv() does that for each segment,
  * as long as the one before was filled. vios-protocol(7), port fact 2. */
 enum { PORT_READ = 4096, SEGMENTS = CONFIG_BUFFER_SIZE / PORT_READ + 1 };
@@ -18,8 +20,8 @@ static enum endpoint_result lost(struct endpoint *e) {
     return ENDPOINT_LOST;
 }
 
-/* How much of this room a readv() of the port may use: its last segment must not be too short for a
- * greeting. */
+/* How much of this room a readv() of the port may use: a greeting must fit into its last segment.
+ */
 static size_t port_room(size_t room) {
     return room % PORT_READ < FRAME_HEADER ? room - room % PORT_READ : room;
 }
@@ -33,13 +35,12 @@ static ssize_t read_buffers(int fd, unsigned char *p, size_t n) {
     return readv(fd, v, segments);
 }
 
-/* vios-protocol(7), port fact 7.
- * A host that is replaced while bytes of the old one are still unread looks attached all the time,
- * and its INIT would be taken for payload of the frame that was cut off. But no buffer of a port
- * joins what came before a host's attaching with what came after: so this is a new host's greeting,
- * in whatever frame it stands. (A service that sends these very bytes in this way ends its own
- * connection.) Where in n bytes, of which each PORT_READ are a buffer, one begins with it; n:
- * nowhere. */
+/* Where in n bytes a buffer of the port (PORT_READ bytes) begins with a greeting; n: nowhere. If
+ * the host is replaced while bytes of the old one are unread, the port looks attached all the time,
+ * and the new host's greeting would be payload of the frame that was cut off. But no buffer joins
+ * bytes from before an attach with bytes from after it, so a buffer that begins with one comes from
+ * a new host. (A service that sends these very bytes so ends its own connection.) vios-protocol(7),
+ * port fact 7. */
 static size_t find_greeting(const unsigned char *p, size_t n) {
     static const unsigned char init[FRAME_HEADER] = "VS1HINITINIT";
 
@@ -60,8 +61,9 @@ enum endpoint_result endpoint_read(struct endpoint *e, bool framed, unsigned cha
 
         if (e->port)
             asked = again ? port_room(asked) : asked < PORT_READ ? asked : PORT_READ;
-        got =
-            again && e->port ? read_buffers(e->fd, p + *n, asked) : net_read(e->fd, p + *n, asked);
+        got = again && e->port                     ? read_buffers(e->fd, p + *n, asked)
+              : CONFIG_VIOS_PROXY_HOST && !e->port ? net_read(e->fd, p + *n, asked)
+                                                   : read(e->fd, p + *n, asked);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0 && errno == EAGAIN)
@@ -81,17 +83,19 @@ enum endpoint_result endpoint_read(struct endpoint *e, bool framed, unsigned cha
 }
 
 enum endpoint_result endpoint_flush(struct endpoint *e) {
+    e->starved = false;
     while (e->owed_bytes) {
         ssize_t done = write(e->fd, e->owed, e->owed_bytes);
 
         if (done < 0 && errno == EINTR)
             continue;
-        if (!done || (done < 0 && errno == EAGAIN))
+        e->starved = done < 0 && (errno == ENOMEM || errno == ENOBUFS);
+        if (!done || e->starved || (done < 0 && errno == EAGAIN))
             return ENDPOINT_BLOCKED;
         if ((CONFIG_VIOS_PROXY_HOST || CONFIG_VIOS_CONNECT) && done < 0 && errno == EPIPE &&
             !e->raw)
-            done = (ssize_t)e->owed_bytes; /* QEMU has gone; what it has handed over is still to be
-                                              read, and then its end */
+            done = (ssize_t)e->owed_bytes; /* QEMU has gone; what it handed over is still to be
+                                              read, then its end */
         if (done < 0)
             return lost(e);
         e->owed += done;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* endpoint: one end of a virtio-serial port: its character device in the guest, or QEMU's socket
- * for it on the host. Reading, writing, bytes that are owed, alignment. It knows no connection. */
+ * for it on the host: reading, writing, what is owed, alignment. It knows no connection. */
 #ifndef VIOS_ENDPOINT_H
 #define VIOS_ENDPOINT_H
 
@@ -15,14 +15,15 @@ enum { ENDPOINT_NOTE = 64 }; /* bytes of a frame that belongs to no connection *
  * else a socket; raw: what is no channel, a socket without frames. attached: the other side is
  * there. broken: a read or write has failed for good; only closing helps. aligned: since open()
  * (or the host's last coming) every frame that was begun was finished, and each SYN answered.
- * owed, owed_bytes: the part of frames that is still to be written. They stay valid until
- * written or dropped. */
+ * starved: the last write found no memory, for which nothing can be waited: by time it is tried
+ * again. owed, owed_bytes: the part of frames that is still to be written; valid until written or
+ * dropped. */
 struct endpoint {
     int fd;
-    bool port, raw, attached, aligned, broken;
+    bool port, raw, attached, aligned, broken, starved;
     const unsigned char *owed;
     size_t owed_bytes;
-    size_t fresh; /* RENEWED: so many bytes, the new host's, are behind those that were read */
+    size_t fresh; /* RENEWED: number of the new host's bytes, which follow those that were read */
     unsigned char note[ENDPOINT_NOTE];
 };
 
@@ -37,13 +38,13 @@ enum endpoint_result {
 /* Bytes of room that a read needs: a greeting must not be cut. */
 #define ENDPOINT_ROOM(e) ((e)->port ? (size_t)FRAME_HEADER : 1u)
 
-/* Reads until room is full or nothing more is there; *n: bytes read, also when the result is not
- * ENDPOINT_DONE. framed: what comes belongs to an established connection, so that a new host's
- * greeting means that the old host is gone. */
+/* Reads until room is full or nothing more is there; *n: bytes read, whatever the result. framed:
+ * it belongs to an established connection, so a new host's greeting shows that the old host is
+ * gone. */
 enum endpoint_result endpoint_read(struct endpoint *e, bool framed, unsigned char *p, size_t room,
                                    size_t *n);
 
-/* Writes n bytes at p that must stay valid while they are owed; nothing may be owed before. */
+/* Writes n bytes at p, which must stay valid while they are owed. Nothing may be owed before. */
 enum endpoint_result endpoint_write(struct endpoint *e, const unsigned char *p, size_t n);
 
 /* Writes what is owed. */

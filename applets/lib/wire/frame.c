@@ -78,9 +78,9 @@ static bool is_wanted(const unsigned char *p, size_t n, const char *ctrls) {
     return n < FRAME_HEADER || p[3] != FRAME_SYN || !memcmp(p + 8, frame_unknown, FRAME_TOKEN);
 }
 
-/* The first place in the n bytes at p where a wanted header begins, or as much of one as is there;
- * n: nowhere. The byte where the magic would end says how far the next place is: so junk that is
- * made to look like headers costs no more than other junk. */
+/* The first place in the n bytes at p where a wanted header begins, perhaps only a part of one; n:
+ * nowhere. The byte where the magic would end says how far the next place is, so junk that looks
+ * like headers takes no longer than other junk. */
 static size_t skip_junk(const unsigned char *p, size_t n, const char *ctrls) {
     size_t at = 0;
 
@@ -92,7 +92,7 @@ static size_t skip_junk(const unsigned char *p, size_t n, const char *ctrls) {
     return at;
 }
 
-/* d holds the first wanted header in the n bytes at p, or as much of it as is there. */
+/* Puts the first wanted header in the n bytes at p into d, or as much of it as is there. */
 static enum frame_event hold(struct frame_decoder *d, const unsigned char *p, size_t n,
                              size_t *used, struct frame *f, const char *ctrls) {
     size_t at = skip_junk(p, n, ctrls), have = n - at < FRAME_HEADER ? n - at : FRAME_HEADER;
@@ -131,7 +131,7 @@ void frame_reject(struct frame_decoder *d) {
     memmove(d->head, d->head + 1, FRAME_HEADER - 1);
 }
 
-/* A part of a greeting that stands at the end of a frame, when the rest is in the next one. */
+/* The part of a greeting at the end of a frame whose rest would be in the next one. */
 enum { HALF_GREETING = 6 };
 
 static bool is_of_greeting(unsigned char c) {

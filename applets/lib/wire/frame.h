@@ -12,8 +12,8 @@
 
 enum { FRAME_HEADER = 14, FRAME_TOKEN = 4, FRAME_PAYLOAD_MAX = 65535 };
 
-/* Filler that pushes a peer out of any half-received frame (vios-protocol(7), guest rule 3), and
- * how much of it does. */
+/* Filler that ends any half-received frame of a peer, and how much it takes. vios-protocol(7),
+ * guest rule 3. */
 enum { FRAME_FILLER = '1', FRAME_FILLER_BYTES = FRAME_PAYLOAD_MAX + FRAME_HEADER - 1 };
 
 enum frame_ctrl {
@@ -25,7 +25,7 @@ enum frame_ctrl {
     FRAME_WINDOW = 'W', /* with M: its payload is a number, big-endian in 4 bytes */
 };
 
-/* Both ends' names of one connection. As they stand on the wire. */
+/* Both ends' names of one connection, as on the wire. */
 struct frame_tokens {
     unsigned char guest[FRAME_TOKEN], host[FRAME_TOKEN];
 };
@@ -51,7 +51,7 @@ struct frame_decoder {
 };
 
 enum frame_event {
-    FRAME_MORE,    /* all n bytes are used, nothing to tell */
+    FRAME_MORE,    /* all n bytes are used, no event */
     FRAME_BEGIN,   /* *f is a header; its payload comes in FRAME_PAYLOAD events, if f->length > 0 */
     FRAME_PAYLOAD, /* the *used bytes at p are payload */
     FRAME_BAD,     /* not a header of version 1; only frame_hunt() leads on */
@@ -76,16 +76,16 @@ enum frame_event frame_feed(struct frame_decoder *d, const unsigned char *p, siz
 enum frame_event frame_hunt(struct frame_decoder *d, const unsigned char *p, size_t n, size_t *used,
                             struct frame *f, const char *ctrls);
 
-/* The next byte begins a header (or is where the hunt goes on): the payload that is still to come
- * is not the decoder's. */
+/* The next byte begins a header, or is where the hunt goes on: the caller takes the payload that is
+ * still to come. */
 void frame_skip(struct frame_decoder *d);
 
-/* The header that was just hunted is junk: the hunt goes on at its second byte, for the wanted one
- * may begin in it. */
+/* The header that was just hunted is junk. The hunt goes on at its second byte, since the wanted
+ * one may begin inside it. */
 void frame_reject(struct frame_decoder *d);
 
-/* How much of n bytes of payload for a port may stand in one frame: no greeting may, for the port's
- * end takes it for a new peer's. vios-protocol(7), sharing rule 9. */
+/* How much of n bytes of payload for a port may be in one frame: a greeting must not be, since the
+ * port's end would take it for a new peer's. vios-protocol(7), sharing rule 9. */
 unsigned frame_fit(const unsigned char *p, unsigned n);
 
 /* Whether a and b name the same connection. */

@@ -3,11 +3,13 @@
 
 #include <string.h>
 
-enum { EOS_LETTER = 'E', MANY_LETTER = 'M', CAPABILITIES_MAX = 16 };
-/* Milliseconds after which a TCP side that nobody reads is looked at: it may be dead. */
+#include "wire/offer.h"
+
+enum { EOS_LETTER = 'E', MANY_LETTER = 'M', SERVICE_LETTER = 'S' };
+/* Milliseconds after which a TCP side that nobody reads is checked: it may be dead. */
 enum { LOOK = 10000 };
-/* Milliseconds without progress after which a shared channel's TCP peer loses what it has not
- * taken. */
+/* Milliseconds without progress after which the TCP peer of a shared channel loses what it has not
+ * read. */
 enum { SHARED_DRAIN = 60000 };
 enum { LINGER = CONFIG_LINGER_TIMEOUT ? CONFIG_LINGER_TIMEOUT : 1 };
 /* A service that has ended seldom waits for more. */
@@ -17,14 +19,14 @@ const struct frame_tokens session_refusal = {{'R', 'R', 'R', 'R'}, {'R', 'R', 'R
 
 const struct frame_tokens session_greeting = {{'I', 'N', 'I', 'T'}, {'I', 'N', 'I', 'T'}};
 
-const char *const session_capabilities = CONFIG_FEATURE_MANY         ? "EM"
-                                         : CONFIG_FEATURE_HALF_CLOSE ? "E"
-                                                                     : "";
+const char *const session_capabilities =
+    SESSION_LETTERS(CONFIG_FEATURE_HALF_CLOSE, CONFIG_FEATURE_MANY);
 
 const char *session_accepted(const struct session *l) {
-    if (CONFIG_FEATURE_MANY && l->many)
-        return "EM";
-    return l->eos ? "E" : "";
+    const char *both = CONFIG_FEATURE_MANY && l->many ? "EMS" : l->eos ? "ES" : "S";
+    const char *without = CONFIG_FEATURE_MANY && l->many ? "EM" : l->eos ? "E" : "";
+
+    return CONFIG_FEATURE_SERVICES && l->services ? both : without;
 }
 
 static unsigned over(struct session *l, unsigned actions) {
@@ -52,36 +54,35 @@ static unsigned violated(struct session *l, const char *why) {
     return l->state == SESSION_CLOSING || l->state == SESSION_OVER ? 0 : refuse(l, why);
 }
 
-static bool offers(const char *text, unsigned n, char letter) {
-    for (unsigned i = 0; i < n && i < CAPABILITIES_MAX && text[i] != ' '; i++)
-        if (text[i] == letter)
-            return true;
-    return false;
-}
-
 static bool offers_eos(const char *text, unsigned n) {
-    return CONFIG_FEATURE_HALF_CLOSE && offers(text, n, EOS_LETTER);
+    return CONFIG_FEATURE_HALF_CLOSE && offer_has(text, n, EOS_LETTER);
 }
 
-/* The number behind the word's letter. */
-static unsigned number(const char *text, unsigned n) {
+bool session_offers_services(const char *text, unsigned n) {
+    return CONFIG_FEATURE_SERVICES && offer_has(text, n, SERVICE_LETTER);
+}
+
+/* The number at the beginning of a word. */
+static unsigned number(const char *word, unsigned n) {
     unsigned v = 0;
 
-    for (; n && *text >= '0' && *text <= '9' && v < 10000; text++, n--)
-        v = v * 10 + (unsigned)(*text - '0');
+    for (; n && *word >= '0' && *word <= '9' && v < 10000; word++, n--)
+        v = v * 10 + (unsigned)(*word - '0');
     return v ? v : 1;
 }
 
 bool session_offers_many(const char *text, unsigned n, unsigned *most) {
-    *most = 1;
-    for (unsigned i = 1; i < n; i++)
-        if (text[i - 1] == ' ' && text[i] == MANY_LETTER)
-            *most = number(text + i + 1, n - i - 1);
-    return CONFIG_FEATURE_MANY && offers_eos(text, n) && offers(text, n, MANY_LETTER);
+    unsigned length;
+    const char *word = offer_word(text, n, MANY_LETTER, &length);
+
+    *most = word ? number(word, length) : 1;
+    return CONFIG_FEATURE_MANY && offers_eos(text, n) && offer_has(text, n, MANY_LETTER);
 }
 
-unsigned session_open(struct session *l, const unsigned char guest_token[FRAME_TOKEN], bool first) {
-    *l = (struct session){.role = SESSION_GUEST, .state = SESSION_SYN_SENT, .first = first};
+unsigned session_open(struct session *l, const unsigned char guest_token[FRAME_TOKEN],
+                      const char *name, bool first) {
+    *l = (struct session){
+        .role = SESSION_GUEST, .state = SESSION_SYN_SENT, .first = first, .name = name};
     l->offered = *session_capabilities;
     memcpy(l->tokens.guest, guest_token, FRAME_TOKEN);
     memcpy(l->tokens.host, frame_unknown, FRAME_TOKEN);
@@ -93,8 +94,9 @@ void session_share(struct session *l) {
     l->credit = l->granted = SESSION_CREDIT;
 }
 
-unsigned session_open_shared(struct session *l, const unsigned char guest_token[FRAME_TOKEN]) {
-    session_open(l, guest_token, false);
+unsigned session_open_shared(struct session *l, const unsigned char guest_token[FRAME_TOKEN],
+                             const char *name) {
+    session_open(l, guest_token, name, false);
     l->eos = l->many = true;
     session_share(l);
     return SESSION_SEND_SYN;
@@ -107,17 +109,24 @@ static unsigned got_syn(struct session *l, const struct frame *f, const char *te
                           .state = SESSION_CONNECTING,
                           .offered = n > 0,
                           .eos = offers_eos(text, n),
-                          .many = session_offers_many(text, n, &most)};
+                          .many = session_offers_many(text, n, &most),
+                          .services = session_offers_services(text, n)};
     l->tokens = f->tokens;
     memcpy(l->tokens.host, frame_unknown, FRAME_TOKEN);
     return SESSION_CONNECT;
 }
+
+/* Its default service is connected. vios-protocol(7), service rule 3. */
+const char session_nameless[] = "the other side knows no services by name";
 
 static unsigned got_synack(struct session *l, const struct frame *f, const char *text, unsigned n) {
     unsigned most;
 
     memcpy(l->tokens.host, f->tokens.host, FRAME_TOKEN);
     l->answered = true;
+    l->services = l->offered && session_offers_services(text, n);
+    if (CONFIG_FEATURE_SERVICES && l->name && !l->services)
+        return refuse(l, session_nameless);
     l->state = SESSION_ESTABLISHED;
     if (session_is_shared(l))
         return 0;
@@ -164,7 +173,7 @@ static unsigned got_data(struct session *l, const struct frame *f) {
     return l->sent_eof ? closing(l, false, NULL, 0) : SESSION_SHUT;
 }
 
-/* A frame that names the connection of a shared channel, but for SYN, RESET and WINDOW. */
+/* A frame for a connection of a shared channel, other than SYN, RESET and WINDOW. */
 static unsigned got_shared(struct session *l, const struct frame *f, const char *text, unsigned n) {
     if (f->ctrl == FRAME_SYNACK && l->state == SESSION_SYN_SENT)
         return got_synack(l, f, text, n);

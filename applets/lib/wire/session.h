@@ -9,8 +9,8 @@
  *   SYN_SENT     own SYNACK -> ACK; ESTABLISHED
  *                own RESET, or RRRR after the only SYN -> CLOSE; OVER
  *                TIMEOUT -> RESET CLOSE; OVER
- *                (without its host the relay waits half a second for another one, and sends a SYN
- *                anew)
+ *                (without its host the relay waits half a second for another one, and sends
+ *                SYN again)
  *   CONNECTING                                          session_connected -> SYNACK; SYN_RCVD
  *                                                       REFUSED, TIMEOUT -> RESET; OVER
  *                                                       RESET -> CLOSE; OVER
@@ -89,20 +89,20 @@ enum session_action {
      SESSION_SEND_RESET | SESSION_SEND_WINDOW)
 
 /* tokens: valid from SYN_SENT / CONNECTING on; the host token only from SYN_RCVD / ESTABLISHED on,
- * `????` before. offered: SYN_SENT and on, the SYN carried capabilities. eos: both sides agreed to
- * `E`; never without offered. sent_eof: the TCP side has ended and, with eos, the end of stream is
- * sent or about to be. got_eof: it came from the peer. first: (guest) no SYN of this channel is
- * unanswered but this one, so that a RESET RRRR means ours. answered: (guest) the host reacted to
- * our SYN. abort: how CLOSING ends, by RST or orderly. many: both sides agreed to `M`. shared: the
- * connection is one of those of a shared channel. credit, granted: payload bytes that we may still
- * send, and that the peer may. why: the reason of the end, or NULL for an end that needs none; it
- * points at a literal or at the caller's text. */
+ * `????` before. offered: SYN_SENT and on, the SYN had capabilities. eos: both sides agreed to `E`;
+ * never without offered. sent_eof: the TCP side has ended and, with eos, the end of stream is sent
+ * or about to be. got_eof: it came from the peer. first: (guest) this is the channel's only
+ * unanswered SYN, so a RESET RRRR is for it. answered: (guest) the host reacted to our SYN. abort:
+ * CLOSING ends by RST, else in order. many: both sides agreed to `M`. shared: the connection is on
+ * a shared channel. services: both sides agreed to `S`. credit, granted: payload bytes that we may
+ * still send, and that the peer may. name: the service's; NULL: the default one. why: the reason of
+ * the end, or NULL; it points at a literal or at the caller's text. */
 struct session {
     unsigned char role, state;
-    bool offered, eos, sent_eof, got_eof, first, answered, abort, many, shared;
+    bool offered, eos, sent_eof, got_eof, first, answered, abort, many, shared, services;
     unsigned credit, granted;
     struct frame_tokens tokens;
-    const char *why;
+    const char *name, *why;
 };
 
 /* The initiator's end. All are, in a binary that does not respond. */
@@ -110,7 +110,7 @@ static inline bool session_is_guest(const struct session *l) {
     return !SESSION_RESPONDS || l->role == SESSION_GUEST;
 }
 
-/* The connection is one of those of a shared channel. */
+/* The connection is on a shared channel. */
 static inline bool session_is_shared(const struct session *l) {
     return CONFIG_FEATURE_MANY && l->shared;
 }
@@ -138,13 +138,22 @@ static inline bool session_is_ending(const struct session *l) {
 /* The reason with which vios-probe ends its connections. */
 #define SESSION_PROBE "vios-probe"
 
-/* The capabilities that we know, as a SYN's payload; and the accepted ones, as the SYNACK's.
+/* The letters of a SYN that offers `S`, with or without `E` and `M`. */
+#define SESSION_LETTERS(eos, many) \
+    (CONFIG_FEATURE_SERVICES ? (many)  ? "EMS" \
+                               : (eos) ? "ES" \
+                                       : "S" \
+     : (many)                ? "EM" \
+     : (eos)                 ? "E" \
+                             : "")
+
+/* The capabilities that we know, for a SYN's payload; the accepted ones, for the SYNACK's.
  * vios-protocol(7), extension rule 2. */
 extern const char *const session_capabilities;
 const char *session_accepted(const struct session *l);
 
-/* What each direction of a connection on a shared channel begins with; the most that may ever be
- * open. vios-protocol(7), sharing rule 3. */
+/* The credit with which each direction on a shared channel begins; the most that it may ever be.
+ * vios-protocol(7), sharing rule 3. */
 #ifndef SESSION_CREDIT /* a test has less */
 #define SESSION_CREDIT 4096
 #endif
@@ -154,21 +163,30 @@ enum { SESSION_CREDIT_MAX = 0x7fffffff };
  * say. */
 bool session_offers_many(const char *text, unsigned n, unsigned *most);
 
-/* The connection is one of those of a shared channel. (guest) One more client of such a channel: as
- * session_open(). */
-void session_share(struct session *l);
-unsigned session_open_shared(struct session *l, const unsigned char guest_token[FRAME_TOKEN]);
+/* Whether a SYN offers, or a SYNACK accepts, services by name. The first words of the refusal of
+ * one that does not exist; why a client is closed if the other side has not accepted names. */
+bool session_offers_services(const char *text, unsigned n);
+#define SESSION_NO_SERVICE "no service "
+#define SESSION_NO_DEFAULT "no default service"
+extern const char session_nameless[];
 
-/* WINDOW: so much more may be sent. n: of its payload, which is at text. */
+/* Marks the connection as one of a shared channel. (guest) As session_open() for one more client of
+ * a shared channel. */
+void session_share(struct session *l);
+unsigned session_open_shared(struct session *l, const unsigned char guest_token[FRAME_TOKEN],
+                             const char *name);
+
+/* WINDOW: the number at text, of n bytes, is how much more may be sent. */
 unsigned session_window(struct session *l, const char *text, unsigned n);
 
 /* (guest) A client waits: IDLE -> SYN_SENT. guest_token: 4 bytes of 33..126, new for each call.
- * Returns actions. */
-unsigned session_open(struct session *l, const unsigned char guest_token[FRAME_TOKEN], bool first);
+ * name: of the service; NULL: the default one. Returns actions. */
+unsigned session_open(struct session *l, const unsigned char guest_token[FRAME_TOKEN],
+                      const char *name, bool first);
 
-/* A frame from the peer. text, n: the whole payload of a SYN, SYNACK or RESET (as much of it as
- * the caller keeps); the payload of DATA is not needed. A RESET, and a frame that was hunted, is
- * given when its payload is complete; the others at the header. Returns actions.
+/* A frame from the peer. text, n: the payload of a SYN, SYNACK or RESET, as far as the caller keeps
+ * it; that of DATA is not needed. Called for a RESET, and for a frame that was hunted, when its
+ * payload is complete; for others at the header. Returns actions.
  * vios-protocol(7), THE PROGRAMS OF 2011, host rule 5, extension rule 3. */
 unsigned session_frame(struct session *l, const struct frame *f, const char *text, unsigned n);
 
@@ -192,8 +210,8 @@ bool session_lingers(const struct session *l);
  * original). vios-protocol(7), extension rules 1 and 2. */
 bool session_may_explain(const struct session *l);
 
-/* Whether the TCP side is to be read: its bytes have somewhere to go; and (shared) they may go now.
- */
+/* Whether to read the TCP side: its bytes have somewhere to go; and (shared) whether they may go
+ * now. */
 bool session_reads_local(const struct session *l);
 bool session_has_credit(const struct session *l);
 
@@ -203,10 +221,10 @@ bool session_has_credit(const struct session *l);
 const char *session_wanted(const struct session *l);
 bool session_concerns(const struct session *l, const struct frame *f);
 
-/* The tokens of the RESET by which a host greets, on attaching (vios-protocol(7), host rule 2),
- * and of the one by which the original refuses. Whether the frame is a greeting; and whether the
- * frame is that, come while this session waits for its SYNACK: the host may be a new one that
- * our SYN has not reached. */
+/* The tokens of the RESET with which a host greets when it attaches (vios-protocol(7), host rule
+ * 2), and of the one with which the original refuses. Whether the frame is a greeting; and whether
+ * it is one while this session waits for its SYNACK, so that our SYN may not have reached the new
+ * host. */
 extern const struct frame_tokens session_greeting, session_refusal;
 bool session_is_greeting(const struct frame *f);
 bool session_greeted(const struct session *l, const struct frame *f);

@@ -10,8 +10,11 @@
 #include "base/loop.h"
 #include "base/net.h"
 
-/* A frame is one write() of a port. PIECE: a write() to a pipe that select() calls writable takes
- * so much without blocking; the descriptors are others' too, so O_NONBLOCK is not ours to set. */
+/* syscalls (connect): shutdown read write close */
+
+/* A frame is one write() of a port. PIECE: what a write() to a pipe takes without blocking when
+ * select() calls the pipe writable. Other processes share the descriptors, so O_NONBLOCK is not
+ * set. */
 enum { OUTPUT = 32768, INPUT = 32768, PIECE = 4096 };
 /* Milliseconds. A wake-up of a port may be lost: vios-protocol(7), port fact 6. */
 enum { LOOK_AGAIN = 250, SOON = 10 };
@@ -35,7 +38,7 @@ static void happened(struct stream *s, enum session_event event) {
 /* Whether a read() or write() of stdin or stdout has moved n bytes. */
 static bool moved(struct stream *s, const char *which, ssize_t n) {
     s->since = loop_now();
-    if (n < 0 && errno != EAGAIN) {
+    if (n < 0 && errno != EAGAIN && errno != EINTR) {
         fmt_print(s->text, sizeof s->text, "%s: %m", which);
         s->local = true;
         happened(s, SESSION_LOCAL_ERROR);
@@ -90,14 +93,14 @@ static void deliver(struct stream *s) {
     s->came = true;
 }
 
-/* At the end of stream the reader of stdout learns of it, while stdin may go on. */
+/* At the end of stream stdout is closed for its reader, while stdin may go on. */
 static void take_frame(struct stream *s) {
     apply(s, session_frame(s->session, &s->frame, s->text, s->text_bytes));
     if (s->session->got_eof && !s->session->abort && s->frame.ctrl == FRAME_DATA)
         moved(s, "stdout", close(STDOUT_FILENO));
 }
 
-/* A RESET's reason comes before the RESET is acted on. */
+/* The reason of a RESET is kept before the RESET takes effect. */
 static size_t take_payload(struct stream *s, size_t n) {
     if (s->frame.ctrl == FRAME_DATA) {
         s->payload = (unsigned)n;
@@ -144,7 +147,7 @@ static void receive(struct stream *s) {
     }
 }
 
-/* All that came is dealt with, and more may come. */
+/* All that came has been handled, and more may come. */
 static bool hears(const struct stream *s) { return s->at == s->filled && !s->gone; }
 
 /* ---- the loop ---- */
@@ -162,7 +165,7 @@ static bool is_whole(const struct stream *s) {
 
 static void on_ready(void *flags, unsigned ready) { *(unsigned *)flags |= ready; }
 
-/* Milliseconds until the session's time is over; -1: it has none. */
+/* Milliseconds until the session's timeout; -1: it has none. */
 static long time_left(struct stream *s) {
     long most = session_timeout(s->session, s->payload);
     long long left = s->since + most - loop_now();
@@ -183,7 +186,8 @@ static void await(struct stream *s) {
     loop_watch(STDIN_FILENO, !owes && session_reads_local(s->session) ? LOOP_READ : 0, on_ready,
                &s->ready);
     loop_watch(STDOUT_FILENO, s->payload ? LOOP_WRITE : 0, on_ready, &s->ready);
-    loop_watch(s->end->fd, (hears(s) ? LOOP_READ : 0u) | (owes ? LOOP_WRITE : 0u), on_ready,
+    loop_watch(s->end->fd,
+               (hears(s) ? LOOP_READ : 0u) | (owes && !s->end->starved ? LOOP_WRITE : 0u), on_ready,
                &unused);
     loop_wait(over ? SOON : owes ? LOOK_AGAIN : time_left(s));
 }
@@ -199,7 +203,7 @@ static void turn(struct stream *s) {
     decode(s);
     if (s->at == s->filled && s->gone && (s->deaf || !s->end->raw || !s->session->got_eof))
         happened(s, SESSION_DETACH);
-    /* What comes after its end of stream is a RESET: it may not have taken all. */
+    /* After its end of stream the peer sent a RESET: it may not have taken all. */
     if (session_is_ending(s->session) && !s->end->raw && (s->gone || s->at < s->filled))
         s->deaf = true;
 }

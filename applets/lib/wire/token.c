@@ -6,6 +6,8 @@
 
 #include "base/loop.h"
 
+/* syscalls: getrandom getpid */
+
 static unsigned state;
 
 void token_begin(void) {
