@@ -3,8 +3,11 @@
  * service of the host; or (-R) clients of the host to services of guests. */
 #include "applets.h"
 #include "lib/base/filter.h"
+#include "lib/base/user.h"
 #include "lib/relay/clients.h"
+#include "lib/relay/header.h"
 #include "lib/relay/host.h"
+#include "lib/relay/services.h"
 
 /* Of connections of one guest at once: so that one guest cannot have them all. */
 enum { DEFAULT_LIMIT = CONFIG_HOST_CONNECTIONS < 4 ? 1 : CONFIG_HOST_CONNECTIONS / 4 };
@@ -23,15 +26,20 @@ enum { limit = DEFAULT_LIMIT };
 /* clang-format off */
 static const struct opt options[] = {
     CLIENTS_OPT_REJECT("(-R) close a client at once when no channel has room")
-    PROXY_OPT_INWARD("into the guest: clients here, a service there (-R on both sides)")
+    PROXY_OPT_INWARD("into the guest: clients here, a service there")
     SETUP_OPT_ADDR("ADDR...", "the service's IPv4 or IPv6 address instead of 127.0.0.1")
-    SETUP_OPT_UNIX("the service is this unix socket (-R: %g in it: one for each guest)")
+    SETUP_OPT_UNIX("the service is this unix socket (%g in it: one for each guest)")
     SETUP_OPT_MODE("(-R) mode of that socket (0600)")
-    FILTER_OPT("serve the channels with these names, guest/channel (up to 8 times)")
+    SERVICES_OPT("(-R) clients of LISTEN get a guest's service NAME (up to 16)",
+                 "service NAME is TARGET, GUESTS/NAME for these (up to 32)")
+    FILTER_OPT("serve the channels with these names, guest/channel (up to 8)")
 #if CONFIG_FEATURE_GUEST_LIMIT
     {'m', "COUNT", "most connections of one guest at once (a quarter of all)", set_limit},
 #endif
+    HEADER_OPT("services (-: the default one) that get a PROXY header")
+    OPT_FILE
     PROXY_OPT_READY
+    USER_OPT
     CLIENTS_OPT_WAIT("(-R) clients wait that long for the guest's program (30)")
     {0},
 };
@@ -45,8 +53,9 @@ static const struct opt_applet applet = {
     "\n"
     "  guest_directory  QEMU's sockets, or a directory of them for each guest\n"
     "                   (" CONFIG_GUEST_DIRECTORY ")\n"
-    "  service_port     the service's port, 1..65535 (" SETUP_PORT ")\n"
+    "  service_port     the service's port, 1..65535 (" SETUP_PORT "), or none (with -s)\n"
     "  log_level        " LOG_LEVELS "\n",
+    "vios-proxy-host /run/vios 5672",
     options,
     1,
     true,
@@ -54,10 +63,12 @@ static const struct opt_applet applet = {
 
 int vios_proxy_host_main(int argc, char **argv) {
     int n = opt_parse(&applet, argc, argv, 3);
-    struct setup setup;
+    static struct setup setup;
 
     setup_read(&setup, CONFIG_GUEST_DIRECTORY, argv + 1, n);
     if (!proxy_inward)
         clients_check_none(&setup);
+    else
+        clients_check();
     return host_run(&setup, limit);
 }

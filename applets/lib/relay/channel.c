@@ -173,8 +173,8 @@ void channel_ended(struct channel *ch, struct log_limit *limit, const char *clie
 
 /* ---- its other side ---- */
 
-/* Closes its descriptor. False: that could take as long as the other side likes, so nothing is done
- * with it any more. */
+/* Closes its descriptor. False: that could take as long as the other side likes, so it is left
+ * alone for good. */
 bool channel_release(struct channel *ch, int fd) {
     if (!CONFIG_VIOS_PROXY_HOST || !ch->guest) {
         close(fd);

@@ -71,7 +71,7 @@ struct channel {
     struct input *in;      /* what has come; NULL: nothing */
     struct output *out;    /* what goes out; NULL: nothing */
     struct guest *guest;   /* (host) whose it is; NULL: in a guest, where names can be trusted */
-    unsigned carried;      /* how many these are, but for those of a sharing that has ended */
+    unsigned carried;      /* their number, without those of a sharing that has ended */
     unsigned place;        /* one more than its index among the busy ones; 0: it is idle */
     long long deadline;    /* when it is looked at, if nothing happens; 0: never */
     long long retry;       /* when to open it, or to read it again; 0: no need to */
@@ -86,6 +86,7 @@ struct channel {
     unsigned since_init;       /* (responder, LISTEN) bytes looked at since the last RESET INIT */
     bool gone;     /* its name has vanished: it is given up as soon as it carries nothing */
     bool shared;   /* many connections may be on it */
+    bool services; /* (shared) the SYNACK that began it accepted `S` */
     bool asks;     /* (shared) its turn is over, though it would take more: select() is to tell */
     bool held;     /* (shared) the SYN in the input waits for its turn */
     bool init_due; /* RESET INIT is to be sent, before all else */
@@ -98,7 +99,7 @@ struct channel {
     /* Sharing: vios-protocol(7), MANY CONNECTIONS ON A CHANNEL. */
     unsigned writes;               /* to TCP sides in this turn */
     long long frame_end;           /* when the rest of a frame must have come; 0: none is awaited */
-    bool adjacent;                 /* (responder) the SYN in the input came right behind one */
+    bool adjacent;                 /* (responder) the SYN in the input followed another SYN */
     struct frame_tokens refused;   /* (responder) of a SYN, whose RESET is due */
     char refusal[CHANNEL_REFUSAL]; /* and why; empty: none is due */
 
@@ -143,7 +144,7 @@ static inline struct guest *channel_guest(const struct channel *ch) {
     return CONFIG_VIOS_PROXY_HOST ? ch->guest : NULL;
 }
 
-/* Its guest's turn is over: one connect. A host may have as many as it likes. */
+/* Whether its guest's turn is over, after one connect. A host has no such limit. */
 static inline bool channel_is_spent(const struct channel *ch) {
     return CONFIG_VIOS_PROXY_HOST && ch->spent;
 }
@@ -210,8 +211,8 @@ void channel_review(void (*decide)(struct channel *ch));
 
 /* ---- messages ---- */
 
-/* The limit for the next message about it: its own; or, of a channel that had none yet, when its
- * guest has had many such, the guest's. Who makes channels at will could fill the log otherwise. */
+/* The rate limit for the next message about it: its own; or, for a channel that has not logged
+ * before, its guest's, if that has had many of these: it could otherwise fill the log. */
 struct log_limit *channel_limit(struct channel *ch, long long now);
 
 /* Logs, and keeps for the table, how a connection (or a SYN) of this TCP peer has ended, and why
@@ -224,8 +225,8 @@ void channel_ended(struct channel *ch, struct log_limit *limit, const char *clie
 /* Closes the fd; whatever is owed is dropped. */
 void channel_close(struct channel *ch);
 
-/* (host) Closes its descriptor. False: that could take as long as the other side likes, so nothing
- * is done with it any more. */
+/* (host) Closes its descriptor. False: that could take as long as the other side likes, so the
+ * channel is left alone for good. */
 bool channel_release(struct channel *ch, int fd);
 
 /* The port's host is absent; it has come (back), so the old byte stream is gone.

@@ -5,9 +5,9 @@
 
 #include "relay/channel.h"
 
-/* The slot with this name, or NULL; a new slot for it, or NULL when the table is full (limit: at
- * most so many); and the i-th slot, 0..channels_count() - 1, free ones included. The name must be
- * shorter than CHANNEL_NAME. */
+/* The slot with this name, or NULL; a new slot for it, or NULL if there are `limit` already; and
+ * the i-th slot, 0..channels_count() - 1, free ones included. The name must be shorter than
+ * CHANNEL_NAME. */
 struct channel *channels_find(const char *name);
 struct channel *channels_add(const char *name, unsigned limit);
 struct channel *channels_at(unsigned i);

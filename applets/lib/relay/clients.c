@@ -11,6 +11,7 @@
 #include "base/pool.h"
 #include "relay/choice.h"
 #include "relay/guests.h"
+#include "relay/header.h"
 #include "relay/initiator.h"
 
 enum { PAUSE = 1000 }; /* ms without accept() when descriptors or memory are short */
@@ -18,8 +19,8 @@ enum { PAUSE = 1000 }; /* ms without accept() when descriptors or memory are sho
 enum { WAITS = CONFIG_FEATURE_WAIT || (CONFIG_VIOS_PROXY_HOST && CONFIG_FEATURE_INWARD) };
 enum { ANSWER = 30000 /* ms that a host's client waits without -w */ };
 
-/* Of each set of listeners so many clients may wait. A client is a descriptor, of which select()
- * holds 1024. */
+/* Number of clients of each set of listeners that may wait. Each takes a descriptor; select() holds
+ * 1024. */
 enum { WAITING = WAITS ? 64 : 1, WAITING_ALL = CHOICE_SETS ? 1024 : WAITING };
 
 static bool reject_when_busy;
@@ -41,6 +42,13 @@ void clients_set_wait(const char *seconds) { patience = opt_number('w', seconds,
 void clients_check_none(const struct setup *s) {
     if (s->mode != SETUP_MODE || s->services > 1 || reject_when_busy || patience >= 0)
         log_fatal("-M, -r, -w and more than one -a are for the end where clients come");
+    if (CONFIG_FEATURE_SERVICES && services_listen_count)
+        log_fatal("-l is for the end where clients come");
+}
+
+void clients_check(void) {
+    if (header_is_given() || (CONFIG_FEATURE_SERVICES && services_count))
+        log_fatal("-%c is for the end where services are", header_is_given() ? 'P' : 's');
 }
 
 /* The listeners whose clients this channel carries; NULL: none. */
@@ -98,7 +106,7 @@ static void dismiss(struct listeners *l, struct channel *ch, enum choice choice)
         turn_away(l, choice);
         return;
     }
-    initiator_open(ch, w->fd, w->client, since(w));
+    initiator_open(ch, w->fd, w->client, w->service, since(w));
     leave(l);
 }
 
@@ -150,7 +158,7 @@ static void pause_all(void) {
 /* Takes one client. False: there is none, or it cannot be taken now. */
 static bool accept_one(struct listeners *l) {
     struct waiting *w = pool_take(&pool);
-    int fd = loop_admit(listeners_accept(l, w->client));
+    int fd = loop_admit(listeners_accept(l, w->client, &w->service));
 
     if (fd >= 0 && is_greedy(l, fd)) {
         close(fd);
@@ -172,13 +180,14 @@ static bool accept_one(struct listeners *l) {
     return false;
 }
 
-/* A client whose SYN has no answer begins anew on another channel. */
+/* A client whose SYN has no answer begins again on another channel. */
 static void begin_anew(struct conn *c, struct channel *other) {
     char client[CONN_CLIENT];
+    const char *service = c->session.name;
     long long came = c->since;
 
     fmt_copy(client, sizeof client, c->client);
-    initiator_open(other, initiator_take(c), client, came);
+    initiator_open(other, initiator_take(c), client, service, came);
 }
 
 /* A client on a silent channel goes to another one that is free, if that has not been silent too.
@@ -298,6 +307,8 @@ long clients_timer(void) {
     return 0;
 }
 
+static void rest(void) { pool_trim(&pool); }
+
 void clients_init(struct proxy *proxy, unsigned limit) {
     choice_init(proxy->names, limit);
     sets = NULL;
@@ -312,6 +323,7 @@ void clients_init(struct proxy *proxy, unsigned limit) {
         proxy->changed = changed;
     proxy->review = review;
     proxy->timer = clients_timer;
+    proxy->rest = rest;
 }
 
 void clients_of(struct listeners *l) {

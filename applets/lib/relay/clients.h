@@ -22,8 +22,9 @@
 void clients_set_reject(const char *unused);
 void clients_set_wait(const char *seconds);
 
-/* What is for clients is FATAL: none come to this proxy. */
+/* What is for clients is FATAL: none come to this proxy. What is for services: clients come. */
 void clients_check_none(const struct setup *setup);
+void clients_check(void);
 
 /* Before all else. limit: (host) the most connections of one guest at once; 0: in a guest. Sets
  * what the proxy is to call. */

@@ -16,6 +16,8 @@
 #include "base/pool.h"
 #include "relay/guests.h"
 
+/* syscalls (guest host): recvfrom */
+
 /* Milliseconds that a host which has greeted gets to answer the SYN before that. */
 enum { GREETED = CONFIG_MOVE_TIMEOUT / 4 };
 
@@ -202,7 +204,7 @@ void conn_lost(struct conn *c, const char *why) {
     conn_apply(c, session_event(&c->session, SESSION_DETACH, NULL));
 }
 
-/* Select() tells of the end of a TCP side only to those who would read or write it. */
+/* select() shows the end of a TCP side only if it is watched for reading or writing. */
 static void look(struct conn *c) {
     if (!net_is_reset(c->fd))
         return;
@@ -230,7 +232,7 @@ void conn_failed(struct conn *c) {
 /* So many bytes in a row for one connection: the others are quiet. */
 enum { STREAK = 8 * CONFIG_WINDOW };
 
-/* What may be under way of it: more while nobody has to wait behind it. */
+/* What may be under way of it: more while nobody has to wait for it. */
 static unsigned window_of(const struct conn *c) {
     const struct channel *ch = c->channel;
     bool alone = ch->carried == 1 || (ch->wide == c && ch->gathered == c && ch->streak >= STREAK);

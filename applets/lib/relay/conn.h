@@ -30,8 +30,8 @@ enum { CONN_CLIENT = 48 };
 enum conn_wait {
     CONN_PROGRESS, /* the session's patience, which begins again whenever something has moved */
     CONN_ANSWER,   /* (initiator) the answer to the SYN */
-    CONN_GREETED,  /* (initiator) the same; another host has come since the SYN, which may not have
-                      reached it, or may come: then a SYN anew */
+    CONN_GREETED,  /* (initiator) the same; another host has come since, or may come, which the SYN
+                      has not reached: then a SYN again */
     CONN_SERVICE,  /* (responder) a service that could not take the connect: soon tried again */
     CONN_DRAIN,    /* the TCP peer, which has yet to take what was sent before an abort */
 };
@@ -42,7 +42,8 @@ struct conn {
     struct channel *channel; /* which carries it */
     struct conn *next;       /* of the same channel */
     struct session session;
-    int fd;             /* the TCP side; -1: there is none (any more) */
+    const struct service *service; /* (responder) to which it is connected */
+    int fd;                        /* the TCP side; -1: there is none (any more) */
     int error;          /* errno: why the TCP side takes nothing more; what it sent before is still
                                 to be read; 0: it does */
     bool connecting;    /* fd's connect is pending */
@@ -92,7 +93,7 @@ bool conn_is_finished(const struct conn *c);
 /* If there is no connection: gives the memory back. */
 void conn_trim(void);
 
-/* From now on it waits for this, at most for so many milliseconds. */
+/* From now on it waits for this, at most ms milliseconds. */
 void conn_await(struct conn *c, enum conn_wait what, long ms);
 
 /* (initiator) A host has attached since the SYN, or the host has gone: the deadline is soon. */

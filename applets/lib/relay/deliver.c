@@ -9,6 +9,8 @@
 #include "base/net.h"
 #include "relay/guests.h"
 
+/* syscalls (guest host): shutdown */
+
 /* Milliseconds that an abort waits for a TCP peer to take what was sent before; and between two
  * looks at that. */
 enum { DRAIN_MAX = 5000, DRAIN_MAX_SHARED = 60000, DRAIN_AGAIN = 20 };

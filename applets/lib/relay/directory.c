@@ -13,6 +13,8 @@
 #include "base/sys.h"
 #include "relay/retry.h"
 
+/* syscalls (guest host): inotify_add_watch inotify_rm_watch */
+
 enum { DIRECTORIES = 1 + (CONFIG_VIOS_PROXY_HOST ? CONFIG_HOST_CHANNELS : 1) };
 enum { PAUSE = 1000 }; /* ms between two looks at a directory */
 

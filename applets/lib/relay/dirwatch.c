@@ -26,8 +26,8 @@
  * in which that is paid off. Who owes more is not heard until it is looked at. */
 enum { EVENT = 100, MOVE = 1000, LOOK = 3000, CREDIT = 300 * EVENT };
 
-/* ancestor: the watch on the nearest directory above a root that is missing, or empty: if that is
- * removed while somebody keeps it open, it does not tell. */
+/* ancestor: the watch on the nearest directory above a root that is missing, or empty: an empty
+ * root that is removed while somebody keeps it open gives no event. */
 static int inotify = -1, ancestor = -1;
 static bool subdirectories;
 static names_fn *tell;
@@ -215,8 +215,8 @@ static void on_self(struct directory *d, unsigned mask) {
     }
 }
 
-/* Of a guest's directory that is watched: its own event tells. Its owner could make the root deaf
- * otherwise. */
+/* Whether a guest's directory that is watched has an event of its own for this. Its owner could
+ * otherwise make the root ignore events. */
 static bool is_told_twice(const struct directory *d, const struct inotify_event *e) {
     bool about = NESTED && d == directory_root() && (e->mask & IN_ATTRIB) && (e->mask & IN_ISDIR);
     const struct directory *below = about ? directory_find(e->name) : NULL;

@@ -6,12 +6,12 @@
 
 #include "relay/names.h"
 
-/* (guest) What is there now is told at once; links to devices and sockets are followed (udev makes
- * them). */
+/* (guest) Reports at once what is there now; links to devices and sockets are followed, since udev
+ * makes them. */
 extern const struct names dirwatch_ports;
 
-/* (host) Subdirectories are guests, one level; no links are followed below the root, and what is
- * there now is told by timer(), in pieces: guests own their directories. */
+/* (host) Subdirectories are guests, one level; no links are followed below the root, and timer()
+ * reports what is there now, in pieces, since guests own their directories. */
 extern const struct names dirwatch_guests;
 
 #endif

@@ -6,21 +6,26 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/sandbox.h"
 #include "relay/clients.h"
 #include "relay/dirwatch.h"
 #include "relay/initiator.h"
 #include "relay/responder.h"
 #include "relay/root.h"
+#include "relay/services.h"
 #include "relay/sysfs.h"
 
 static struct listeners listeners;
 
 static void serve(struct proxy *proxy, const struct setup *setup, const char *from) {
     proxy->opened = responder_greet;
-    responder_init(setup->service, CONN_MAX_GUEST);
+    responder_init(setup->services ? setup->service : NULL, CONN_MAX_GUEST);
+    if (CONFIG_FEATURE_SERVICES && services_know_guests())
+        log_fatal("-s, -u: GUESTS/ and %%g are for a host");
     relay_init(&responder, CHANNEL_BUSY_GUEST, CONN_MAX_GUEST);
     proxy_start(proxy);
-    log_msg(LOG_INFO, "serving %s from %s (-R: into this guest)", setup->service->text, from);
+    log_msg(LOG_INFO, "serving %s from %s (-R: into this guest)", setup_service(setup), from);
+    services_tell(from);
 }
 
 static void take_clients(struct proxy *proxy, struct setup *setup, const char *from) {
@@ -35,6 +40,7 @@ static void take_clients(struct proxy *proxy, struct setup *setup, const char *f
     for (unsigned i = 0; i < setup->services; i++)
         log_msg(LOG_INFO, "listening on %s, channels from %s (out of this guest)",
                 setup->service[i].text, from);
+    services_tell(from);
 }
 
 int guest_run(struct setup *setup) {
@@ -49,6 +55,7 @@ int guest_run(struct setup *setup) {
         serve(&proxy, setup, from);
     else
         take_clients(&proxy, setup, from);
+    proxy_settle(SANDBOX_GUEST);
     proxy_run();
     listeners_close(&listeners, setup->service->text);
     return EXIT_SUCCESS;

@@ -34,6 +34,31 @@ static MEMORY_BULK struct guest table[GUESTS];
 static unsigned count; /* slots 0..count-1 have been in use */
 static struct bucket all_junk, all_connects;
 
+bool guests_is_name(const char *name, size_t n) {
+    enum { MOST = 64 };
+    const char *p = name;
+
+    while ((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') ||
+           *p == '.' || *p == '_' || *p == '-')
+        p++;
+    return n && *name != '.' && (size_t)(p - name) >= n && n <= MOST;
+}
+
+const char *guests_part(const char *path) {
+    while (*path && !fmt_begins(path, "%g"))
+        path++;
+    return *path ? path : NULL;
+}
+
+const char *guests_path(const struct guest *g, const char *path) {
+    static char text[512];
+    const char *at = guests_part(path);
+
+    fmt_print(text, sizeof text, "%.*s%.*s%s", (int)(at - path), path, (int)g->length - 1, g->name,
+              at + 2);
+    return text;
+}
+
 static struct guest *find(const char *name) {
     for (unsigned i = 0; i < count; i++)
         if (table[i].channels && !memcmp(table[i].name, name, table[i].length))

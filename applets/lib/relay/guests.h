@@ -29,9 +29,19 @@ struct guest {
     unsigned news_count;         /* of these since news_since */
     long long news_since;        /* milliseconds of loop_now() */
     struct listeners *listeners; /* (-R) where its clients come; NULL: nowhere of its own */
-    size_t length;               /* the bytes of name that all its channels' names have */
+    size_t length;               /* bytes of name with which all its channels' names begin */
     char name[GUESTS_NAME]; /* "guest/..."; a channel right below the root is a guest of its own */
 };
+
+/* Whether these n bytes may be a guest's name where a guest has a name: 1 to 64 of A-Z a-z 0-9 . _
+ * -, without a leading dot. As a part of a path it leads nowhere else. */
+bool guests_is_name(const char *name, size_t n);
+#define GUESTS_NAMES "1 to 64 of A-Z a-z 0-9 . _ -, without a leading dot"
+
+/* The place of %g in a path; NULL: none. The path with the guest's name instead, in a static
+ * buffer. */
+const char *guests_part(const char *path);
+const char *guests_path(const struct guest *g, const char *path);
 
 /* The guest of one more channel, with this name in GUESTS_NAME bytes; NULL: it has as many
  * channels as it may have (Kconfig GUEST_SHARE). And a channel's end. */

@@ -10,28 +10,19 @@
 #include "base/memory.h"
 #include "relay/clients.h"
 
-enum { NAME = 64, SOCKETS = CONFIG_VIOS_PROXY_HOST ? CONFIG_HOST_CHANNELS : 1 };
+enum { SOCKETS = CONFIG_VIOS_PROXY_HOST ? CONFIG_HOST_CHANNELS : 1 };
 
-static const char *before, *after; /* what stands around the guest's name */
-static int before_length;
+static const char *template; /* the path, with %g for the guest's name */
 static unsigned mode;
 static long long first_retry;                       /* of all; 0: none */
 static MEMORY_BULK struct listeners table[SOCKETS]; /* free: its guest is NULL */
 
-bool guestsock_is_wanted(void) { return before; }
+bool guestsock_is_wanted(void) { return template; }
 
 bool guestsock_init(const struct setup *s) {
-    const char *p = s->service->text;
-
-    if (s->service->sa.any.sa_family != AF_UNIX)
+    if (s->service->sa.any.sa_family != AF_UNIX || !guests_part(s->service->text))
         return false;
-    while (*p && !fmt_begins(p, "%g"))
-        p++;
-    if (!*p)
-        return false;
-    before = s->service->text;
-    before_length = (int)(p - before);
-    after = p + 2;
+    template = s->service->text;
     mode = s->mode;
     return true;
 }
@@ -44,22 +35,7 @@ static const char *name_of(const struct guest *g) {
     return name;
 }
 
-/* As a part of a file's name it leads nowhere else. */
-static bool is_name(const char *name) {
-    const char *p = name;
-
-    while ((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') ||
-           *p == '.' || *p == '_' || *p == '-')
-        p++;
-    return *name && !*p && *name != '.' && p - name <= NAME;
-}
-
-static const char *path_of(const struct guest *g) {
-    static char path[512];
-
-    fmt_print(path, sizeof path, "%.*s%s%s", before_length, before, name_of(g), after);
-    return path;
-}
+static const char *path_of(const struct guest *g) { return guests_path(g, template); }
 
 static void leave_out(const char *name, const char *why) {
     if (limits_is_new(name))
@@ -77,7 +53,7 @@ static struct listeners *slot(void) {
 static void open_socket(struct listeners *l, const struct net_address *a) {
     const char *failure;
 
-    if (!listeners_add(l, a, mode, &failure)) {
+    if (!listeners_add(l, a, mode, &l->inode, &failure)) {
         clients_of(l);
         log_msg(LOG_INFO, "listening on %s", a->text);
         return;
@@ -116,8 +92,8 @@ void guestsock_join(struct guest *g) {
 
     if (g->listeners)
         return;
-    if (!is_name(name)) {
-        leave_out(name, "its name is not 1 to 64 of A-Z a-z 0-9 . _ -, without a leading dot");
+    if (!guests_is_name(name, strlen(name))) {
+        leave_out(name, "its name is not " GUESTS_NAMES);
     } else if (net_path(&a, path_of(g))) {
         leave_out(name, "the path is too long");
     } else {

@@ -7,7 +7,7 @@
 #include "relay/proxy.h"
 #include "relay/setup.h"
 
-/* Uses the channels below setup->directory until it is told to stop. limit: the most connections of
+/* Serves the channels below setup->directory until a signal ends it. limit: the most connections of
  * one guest at once. Returns the exit status. */
 int host_run(struct setup *setup, unsigned limit);
 

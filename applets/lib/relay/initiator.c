@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "relay/initiator.h"
 
+#include <unistd.h>
+
 #include "base/fmt.h"
 #include "base/loop.h"
 #include "relay/guard.h"
@@ -13,8 +15,8 @@ enum { HANDSHAKE = CONFIG_HANDSHAKE_TIMEOUT * 1000 };
 static unsigned turn; /* of the last connection */
 static long ms_of_host = HANDSHAKE;
 
-/* How long a client waits for the answer to its SYN. Only a host's, which never sees whether the
- * guest's program is there, can be told. */
+/* How long a client waits for the answer to its SYN. Only a host, which never sees whether the
+ * guest's program is there, has an option for it. */
 #define PATIENCE (CONFIG_VIOS_PROXY_HOST && CONFIG_FEATURE_INWARD ? ms_of_host : HANDSHAKE)
 
 void initiator_init(long patience) { ms_of_host = patience; }
@@ -45,7 +47,7 @@ static void send_syn(struct conn *c, bool first) {
     unsigned char token[FRAME_TOKEN];
 
     token_new(token);
-    conn_apply(c, session_open(&c->session, token, first));
+    conn_apply(c, session_open(&c->session, token, c->session.name, first));
     await_answer(c);
 }
 
@@ -55,16 +57,29 @@ static void send_syn_shared(struct conn *c) {
     unsigned char token[FRAME_TOKEN];
 
     token_new(token);
-    conn_apply(c, session_open_shared(&c->session, token));
+    conn_apply(c, session_open_shared(&c->session, token, c->session.name));
     conn_share(c);
     c->readable = true;
     conn_await(c, CONN_ANSWER, PATIENCE < HANDSHAKE ? PATIENCE : HANDSHAKE);
 }
 
-void initiator_open(struct channel *ch, int fd, const char *client, long long since) {
-    struct conn *c = conn_new(ch, SESSION_GUEST);
+/* On a shared channel its data goes with the SYN. vios-protocol(7), service rule 4. */
+static bool is_unknown(const struct channel *ch, const char *name) {
+    return CONFIG_FEATURE_SERVICES && name && channel_is_shared(ch) && !ch->services;
+}
 
+void initiator_open(struct channel *ch, int fd, const char *client, const char *name,
+                    long long since) {
+    struct conn *c;
+
+    if (is_unknown(ch, name)) {
+        channel_ended(ch, NULL, client, "refused", session_nameless);
+        close(fd);
+        return;
+    }
+    c = conn_new(ch, SESSION_GUEST);
     c->fd = fd;
+    c->session.name = name;
     c->since = since;
     c->begun = loop_now();
     fmt_copy(c->client, sizeof c->client, client);

@@ -15,8 +15,10 @@ void initiator_init(long patience);
  * vios-protocol(7), sharing rule 9. */
 void initiator_greet(struct channel *ch);
 
-/* Carries the client fd over the free, attached channel. since: loop_now() when the client came. */
-void initiator_open(struct channel *ch, int fd, const char *client, long long since);
+/* Carries the client fd over the free, attached channel. name: the service that it gets; NULL: the
+ * default one. since: loop_now() when the client came. */
+void initiator_open(struct channel *ch, int fd, const char *client, const char *name,
+                    long long since);
 
 /* Takes the client away from a connection whose SYN has no answer yet, and gives that up. The
  * client's fd. */

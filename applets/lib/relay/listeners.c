@@ -11,27 +11,37 @@
 #include "relay/proxy.h"
 
 static void on_listener(void *arg, unsigned ready) {
-    struct listeners *l = arg;
+    struct listener *one = arg;
 
     (void)ready;
-    l->called = l->due = true;
+    one->called = one->set->called = one->set->due = true;
     proxy_want_review();
 }
 
 void listeners_watch(struct listeners *l, bool on) {
     l->listening = on;
     for (unsigned i = 0; i < l->count; i++)
-        loop_watch(l->fds[i], on ? LOOP_READ : 0, on_listener, l);
+        loop_watch(l->one[i].fd, on ? LOOP_READ : 0, on_listener, &l->one[i]);
 }
 
-int listeners_accept(struct listeners *l, char client[CONN_CLIENT]) {
+int listeners_accept(struct listeners *l, char client[CONN_CLIENT], const char **service) {
     unsigned left = l->count;
-    int fd;
+    int fd = -1;
 
+    errno = EAGAIN;
     do {
+        struct listener *one;
+
         l->turn = l->turn ? l->turn - 1 : l->count - 1;
-        fd = net_accept(l->fds[l->turn], client, CONN_CLIENT);
+        one = &l->one[l->turn];
+        if (l->listening && !one->called)
+            continue;
+        one->called = false;
+        fd = net_accept(one->fd, client, CONN_CLIENT);
     } while (fd < 0 && errno == EAGAIN && --left);
+    *service = CONFIG_FEATURE_SERVICES && l->turn >= l->unnamed
+                   ? services_listens[l->turn - l->unnamed].name
+                   : NULL;
     return fd;
 }
 
@@ -63,45 +73,64 @@ static void take(struct listeners *l, int fd, const struct net_address *a) {
         log_msg(LOG_WARN,
                 "listening on %s, which is not a loopback address: others can use this service",
                 a->text);
-    l->fds[l->count++] = fd;
+    l->one[l->count++] = (struct listener){.set = l, .fd = fd};
 }
 
 int listeners_add(struct listeners *l, const struct net_address *a, unsigned mode,
-                  const char **failure) {
+                  unsigned long long *inode, const char **failure) {
     int fd = loop_admit(net_listen(a, mode, failure));
 
     if (fd < 0)
         return -1;
     if (CONFIG_FEATURE_UNIX && a->sa.any.sa_family == AF_UNIX)
-        l->inode = file_inode(a->text, false);
+        *inode = file_inode(a->text, false);
     take(l, fd, a);
     return 0;
 }
 
-void listeners_open(struct listeners *l, struct setup *setup) {
+/* The sockets of LISTEN_FDS, if there are, take the place of those that setup has. */
+static unsigned take_opened(struct setup *setup) {
     unsigned opened =
         CONFIG_FEATURE_LISTEN_FDS ? activate_take(setup->service, SETUP_ADDRESSES) : 0;
-    const char *failure;
 
     if (opened && setup->placed)
         log_fatal("LISTEN_FDS says where to listen, so -a and -u cannot");
+    if (opened && setup->none)
+        log_fatal("LISTEN_FDS says where to listen, so service_port cannot be none");
     setup->services = opened ? opened : setup->services;
-    for (unsigned i = 0; i < setup->services; i++) {
-        const struct net_address *a = &setup->service[i];
+    return opened;
+}
+
+void listeners_open(struct listeners *l, struct setup *setup) {
+    unsigned opened = take_opened(setup);
+    const char *failure;
+
+    l->unnamed = setup->services;
+    for (unsigned i = 0; i < setup->services + services_listen_count; i++) {
+        struct service *named = i < setup->services ? NULL : &services_listens[i - setup->services];
+        const struct net_address *a = named ? &named->at : &setup->service[i];
 
         raise_lo(a); /* before: ::1 is there only while lo is up */
-        if (opened)
+        if (i < opened)
             take(l, ACTIVATE_FIRST + (int)i, a);
-        else if (listeners_add(l, a, setup->mode, &failure))
+        else if (listeners_add(l, a, setup->mode, named ? &named->inode : &l->inode, &failure))
             log_fatal("%s: %s: %m", failure, a->text);
     }
+}
+
+static void remove_socket(const char *path, unsigned long long inode) {
+    if (file_inode(path, false) == inode)
+        unlink(path);
 }
 
 void listeners_close(struct listeners *l, const char *path) {
     listeners_watch(l, false);
     while (l->count)
-        close(l->fds[--l->count]);
-    if (CONFIG_FEATURE_UNIX && l->inode && file_inode(path, false) == l->inode)
-        unlink(path);
+        close(l->one[--l->count].fd);
+    if (CONFIG_FEATURE_UNIX && l->inode)
+        remove_socket(path, l->inode);
     l->inode = 0;
+    for (unsigned i = 0; CONFIG_FEATURE_SERVICES && !l->guest && i < services_listen_count; i++)
+        if (services_listens[i].inode)
+            remove_socket(services_listens[i].at.text, services_listens[i].inode);
 }

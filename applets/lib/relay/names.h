@@ -7,14 +7,14 @@
 #include <stddef.h>
 
 /* A name is there (again), as "channel" or "guest/channel"; or it has gone, with all below it ("":
- * all). Told about names that are known already, too. False: there is no room for it; so it is told
- * again after again(NULL). */
+ * all). Also called for names that are known already. False: there is no room for it, so it is
+ * called again after again(NULL). */
 typedef bool names_fn(const char *name, bool there);
 
-/* start: tells of what is there now, and from then on of what comes and goes. again: looks at one
- * name again, or (NULL), when there is room, at those for which there was none. path: what to open
- * for a name, in a static buffer, or NULL when it is gone. timer: looks at a part of what is to be
- * looked at; milliseconds until there is more, or -1; may be NULL. */
+/* start: reports what is there now, and then what comes and goes. again: looks at one name again,
+ * or (NULL), when there is room, at those for which there was none. path: what to open for a name,
+ * in a static buffer, or NULL when it is gone. timer: looks at some of the names that are due;
+ * milliseconds until there is more, or -1; may be NULL. */
 struct names {
     void (*start)(names_fn *tell);
     void (*again)(const char *name);

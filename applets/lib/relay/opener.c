@@ -25,7 +25,7 @@ bool opener_sees_another(const struct channel *ch) {
     return ch->monitor && file_inode(root_path(ch->name), false) != ch->inode;
 }
 
-/* Bytes for the host before that a guest's ring of 128 writes may hold. A SYN may wait behind. */
+/* Bytes for the last host that a guest's ring of 128 writes may hold, before a SYN. */
 enum { STALE_MAX = 128 * 32768 };
 
 /* A console port, which will never be a channel: vios-protocol(7), port fact 1. */

@@ -14,6 +14,8 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/notify.h"
+#include "base/sandbox.h"
+#include "base/user.h"
 #include "relay/channels.h"
 #include "relay/opener.h"
 #include "relay/qemu.h"
@@ -247,6 +249,27 @@ void proxy_start(const struct proxy *p) {
     proxy->names->start(tell);
 }
 
+/* Says what this user could not open again. */
+static void tell_lost(void) {
+    for (unsigned i = 0; i < channels_count(); i++) {
+        const struct channel *ch = channels_at(i);
+        const char *path = *ch->name && ch->end.fd >= 0 ? proxy->names->path(ch->name) : NULL;
+
+        if (!path || !access(path, R_OK | W_OK))
+            continue;
+        log_msg(LOG_WARN,
+                "-U: %s could not be opened again by this user (%m): give it to the user's group",
+                path);
+        return;
+    }
+}
+
+void proxy_settle(unsigned applet) {
+    if (user_become())
+        tell_lost();
+    sandbox_enter(applet);
+}
+
 static long names_timer(void) { return proxy->names->timer ? proxy->names->timer() : -1; }
 
 static void write_ready(void) {
@@ -288,6 +311,8 @@ static void stop(void) {
 static void rest(bool idle) {
     channel_trim();
     conn_trim();
+    if (proxy->rest)
+        proxy->rest();
     if (idle)
         tell_unused();
     loop_rest();

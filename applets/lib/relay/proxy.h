@@ -33,7 +33,7 @@ void proxy_set_inward(const char *unused);
  * channel; false: its guest has `share` already (Kconfig GUEST_SHARE); leave: its end. opened: it
  * has just been opened. changed: something has happened to it. review: decides anew, before the
  * loop sleeps. timer: called in each round; the milliseconds until it wants to be called again, or
- * -1. */
+ * -1. rest: nothing has happened for a while: gives memory back. */
 struct proxy {
     unsigned limit, share;
     const char *option;
@@ -45,10 +45,15 @@ struct proxy {
     void (*changed)(struct channel *ch);
     void (*review)(void);
     long (*timer)(void);
+    void (*rest)(void);
 };
 
 /* From here on a signal ends it cleanly, and channels are opened. */
 void proxy_start(const struct proxy *proxy);
+
+/* All is opened that is opened only at the start: gives up root (-U), and makes no other calls
+ * of the kernel from here on than applet (an enum of base/sandbox.h) needs. */
+void proxy_settle(unsigned applet);
 
 /* Review() is called before the next wait. It is without this whenever a channel has been marked.
  */

@@ -15,9 +15,9 @@
 /* Milliseconds that QEMU gets to notice that the visitor has shut down; where there are many. */
 enum { PATIENCE = 300, PATIENCE_CROWDED = 100 };
 
-/* QEMU keeps 32 pieces of news, of attaching and of going, until a guest has read them, and drops
- * others. A guest with few channels can be told of all at once, even after a host that has just
- * died. With more, the proxy attaches a little later, with one piece of news for each channel. */
+/* QEMU keeps 32 pieces of news, each an attach or a detach, until a guest has read them, and drops
+ * others. Few channels can be attached at once, even after a host that has just died. More are
+ * attached a little later, with one piece of news for each. vios-protocol(7), socket fact 7. */
 enum { FEW = 8 }; /* of each: the last host has gone, a visitor comes, goes, and we come */
 
 /* When this channel's turn is, of those of its guest that wait: the first ones when the guest has
@@ -34,7 +34,7 @@ static long long turn(const struct channel *ch, long long now) {
     return now + FIRST + before / BATCH * NEXT;
 }
 
-/* QEMU itself, or a program that cannot be told. */
+/* QEMU itself, or a program that cannot be known. */
 static bool is_of_qemu(int fd) {
     char comm[16];
 
@@ -55,7 +55,7 @@ static void pass(struct channel *ch, bool noticed, long long now) {
         retry_at(ch, ch->crowded ? turn(ch, now) : now);
 }
 
-/* What comes was for the host before, or is a SYN that QEMU would drop, and that is sent anew. */
+/* What comes was for the last host, or is a SYN that QEMU would drop, and that is sent again. */
 static void on_visitor(void *arg, unsigned ready) {
     enum { READS = 16 };
     struct channel *ch = arg;

@@ -66,7 +66,7 @@ static void watch(struct channel *ch) {
         watch_tcp(c);
     if (ch->end.fd < 0)
         return;
-    if (!ch->end.attached || ch->end.owed_bytes || sender_is_due(ch))
+    if (!ch->end.attached || ((ch->end.owed_bytes || sender_is_due(ch)) && !ch->end.starved))
         want |= LOOP_WRITE;
     if (ch->end.attached && receiver_may_read(ch))
         want |= LOOP_READ;
@@ -76,11 +76,12 @@ static void watch(struct channel *ch) {
 
 /* ---- moving ---- */
 
-/* A port whose news may not reach select(): one that is written to. (One that is not read, since
- * the TCP peer has yet to take what came, is left alone, even if its host has gone: it may hold the
- * rest of that, and its end.) */
+/* What waits for memory; and a port whose news may not reach select(): one that is written to. (One
+ * that is not read, since the TCP peer has yet to take what came, is left alone, even if its host
+ * has gone: it may hold the rest of that, and its end.) */
 static bool needs_look(const struct channel *ch) {
-    return ch->end.port && ch->end.attached && (ch->end.owed_bytes || sender_is_due(ch));
+    return (ch->end.port || ch->end.starved) && ch->end.attached &&
+           (ch->end.owed_bytes || sender_is_due(ch));
 }
 
 /* A connect was made for it, and there is more that could be looked at in the next turn. */

@@ -8,7 +8,7 @@
  *   on_channel, on_tcp   something is ready: read it
  *   relay_pump           receiver (input -> frames -> sessions), TCP sides, sender (frames that are
  *                        due -> output), until nothing moves; then gives back what is empty, and
- *                        tells select() what to wait for
+ *                        sets what select() waits for
  *
  * Nothing here decides what a channel is used for next: it is marked, and reviewed before the loop
  * sleeps. */
@@ -33,8 +33,7 @@ void relay_pump(struct channel *ch);
  * whatever its TCP peer does. */
 bool relay_check(struct channel *ch);
 
-/* All connections are told to end: true while frames are still owed. Call again when something was
- * ready. */
+/* Ends all connections: true while frames are still owed. Call again when something was ready. */
 bool relay_stop(void);
 
 #endif

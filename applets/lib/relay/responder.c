@@ -10,18 +10,19 @@
 #include "relay/guests.h"
 #include "relay/input.h"
 #include "relay/service.h"
+#include "relay/services.h"
 #include "relay/share.h"
 
 /* What a connect costs, in bytes moved. */
 enum { CONNECT_COST = 65536 };
 
 static unsigned guest_limit;
-static bool is_local; /* the service is on this machine */
+static bool is_local; /* all services are on this machine */
 
 void responder_init(const struct net_address *s, unsigned limit) {
-    service_set(s);
+    services_set_default(s);
     guest_limit = limit;
-    is_local = net_is_local(s);
+    is_local = services_are_local();
 }
 
 void responder_greet(struct channel *ch) {
@@ -81,24 +82,25 @@ static void forgive(struct channel *ch) {
     guests_forgive(ch->guest, CHANNEL_SYN);
 }
 
-/* This SYN gets no connection: its payload is not waited for. vios-protocol(7), host rule 4. */
-static void refuse_syn(struct channel *ch, struct frame *f, const char *why) {
-    frame_skip(&ch->decoder);
-    charge(ch);
+/* This SYN gets no connection. vios-protocol(7), host rule 4. */
+static void refuse_syn(struct channel *ch, const struct frame *f, const char *why) {
     ch->resets++;
     channel_ended(ch, NULL, "-", "refused", why);
     endpoint_note(&ch->end, FRAME_RESET, &f->tokens, CONFIG_FEATURE_REASON && f->length ? why : "");
 }
 
-/* The SYN in the input gets a connection. */
-static void begin(struct channel *ch) {
+/* The SYN in the input gets a connection to this service. */
+static void begin(struct channel *ch, const struct service *s) {
     struct input *in = ch->in;
     struct conn *c = conn_new(ch, SESSION_HOST);
+    const struct net_address *at = services_address(s, ch);
 
-    fmt_copy(c->client, sizeof c->client, service_name());
+    fmt_copy(c->client, sizeof c->client, at ? at->text : s->at.text);
+    c->service = s;
     c->begun = loop_now();
     ch->connections++;
     conn_apply(c, session_frame(&c->session, &in->frame, in->text, in->text_bytes));
+    c->session.name = s->name;
     if (channel_is_shared(ch))
         session_share(&c->session);
     service_connect(c);
@@ -117,6 +119,9 @@ static bool is_mistaken(struct channel *ch) {
 
 /* The SYN in the input is complete. */
 static void accept_syn(struct channel *ch) {
+    const struct service *s;
+    const char *why;
+
     if (ch->in->frame.ctrl != FRAME_SYN)
         return;
     charge(ch);
@@ -124,7 +129,11 @@ static void accept_syn(struct channel *ch) {
         return;
     ch->places = guest_limit < CONFIG_CHANNEL_CONNECTIONS ? guest_limit
                                                           : (unsigned)CONFIG_CHANNEL_CONNECTIONS;
-    begin(ch);
+    s = services_asked(ch, ch->in->text, ch->in->text_bytes, &why);
+    if (s)
+        begin(ch, s);
+    else
+        refuse_syn(ch, &ch->in->frame, why);
 }
 
 /* A connection that has ended for the guest takes none of its places, though the service has yet to
@@ -161,6 +170,7 @@ static void junk(struct channel *ch, size_t n) {
 /* The next SYN of a shared channel is complete. vios-protocol(7), sharing rule 2. */
 static void accept_shared(struct channel *ch) {
     struct input *in = ch->in;
+    const struct service *s = NULL;
     const char *why = NULL;
     unsigned most;
 
@@ -181,7 +191,9 @@ static void accept_shared(struct channel *ch) {
         why = "no place on this channel (CHANNEL_CONNECTIONS)";
     else
         why = refusal(ch);
-    if (why) {
+    if (!why)
+        s = services_asked(ch, in->text, in->text_bytes, &why);
+    if (!s) {
         ch->refused = ch->stale =
             in->frame.tokens; /* what came with it gets no answer of its own */
         ch->stale_at = loop_now();
@@ -189,12 +201,12 @@ static void accept_shared(struct channel *ch) {
         channel_ended(ch, NULL, "-", "refused", why);
         junk(ch, CHANNEL_SYN);
     } else {
-        begin(ch);
+        begin(ch, s);
     }
 }
 
-/* What is looked for: SYNs, and what stands before them; and stale headers. Each look costs some 50
- * ns, so after as many at other RESETs only SYNs count in this turn. */
+/* The letters to look for: SYNs and what may precede them, and stale headers. Each look costs some
+ * 50 ns, so after STALE_LOOKS at other RESETs only SYNs count in this turn. */
 static const char *wanted(const struct channel *ch) {
     if (!channel_guest(ch) || ch->looks < STALE_LOOKS)
         return CONFIG_FEATURE_MANY ? "ABCDWH" : "ABCD";
@@ -244,10 +256,13 @@ static void hunt(struct channel *ch) {
     ch->adjacent = ch->since_init == FRAME_HEADER;
     ch->since_init = FRAME_HEADER + 1;
     why = refusal(ch);
-    if (why)
+    if (why) { /* its payload is not waited for */
+        frame_skip(&ch->decoder);
+        charge(ch);
         refuse_syn(ch, &f, why);
-    else if (input_begin(ch, &f))
+    } else if (input_begin(ch, &f)) {
         accept_syn(ch);
+    }
 }
 
 /* A storm of SYNs gets one connect a turn; and what is owed goes first. */

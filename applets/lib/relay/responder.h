@@ -9,7 +9,8 @@
 
 extern const struct role responder;
 
-/* Before all else. limit: the most connections of one guest at once, and of one channel. */
+/* Before all else. service: the default one; NULL: there is none. limit: the most connections of
+ * one guest, and of one channel. */
 void responder_init(const struct net_address *service, unsigned limit);
 
 /* The channel has just been opened, or its host has come. vios-protocol(7), host rule 2. */

@@ -33,6 +33,17 @@ void root_set(const char *path) {
     root = path;
 }
 
+void root_check_names(void) {
+    struct stat st;
+
+    if (file_stat(root, true, &st) || st.st_mode & (S_IWGRP | S_IWOTH) ||
+        (st.st_uid && st.st_uid != geteuid()))
+        log_fatal(
+            "Root path can be written to by others: %s: so a guest's name says nothing of who "
+            "it is",
+            root);
+}
+
 const char *root_path(const char *name) {
     static char path[ROOT_PATH];
 
@@ -40,7 +51,7 @@ const char *root_path(const char *name) {
     return path;
 }
 
-/* The root is not kept open: inotify would not tell of its end, nor of that of what is above it. */
+/* The root is not kept open: inotify would not report its end, nor that of a directory above it. */
 int root_open(const char *name, int flags) {
     int fd, held = sys_open(root, (*name ? O_PATH : flags) | O_DIRECTORY);
 

@@ -12,6 +12,10 @@ enum { ROOT_PATH = 1024 };
 /* FATAL, with the texts of the 2011 manual, unless path is a directory that can be read. */
 void root_set(const char *path);
 
+/* (host) FATAL if others than root and this user can write to it: then guests' names prove nothing.
+ */
+void root_check_names(void);
+
 /* root/name in a static buffer; the root for "". */
 const char *root_path(const char *name);
 

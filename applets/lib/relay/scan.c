@@ -40,7 +40,7 @@ static bool has_gone(int reason) {
     return reason == ENOENT || reason == ENOTDIR || reason == ELOOP;
 }
 
-/* An event tells of permissions; nothing tells when descriptors or memory are free again. */
+/* There are events for permissions, but none for descriptors or memory that are free again. */
 static void cannot(struct directory *d, const char *what, const char *name) {
     int reason = errno;
 
@@ -67,7 +67,8 @@ static void add_directory(const char *name) {
     directory_root()->waits = true;
 }
 
-/* A guest's owner could lead us to another guest's sockets, or make such links at will. */
+/* A link could lead us to another guest's sockets; and a guest's owner can make any number of them.
+ */
 static void leave_link(const char *name, size_t parent) {
     struct log_limit once = {0}, *limit = limits_of(name, parent, loop_now());
 
@@ -94,7 +95,7 @@ static bool look(struct directory *d, int directory, const char *base) {
     char name[CHANNEL_NAME];
     int mode;
 
-    if (*base == '.') /* udev makes a link under such a name, then renames it */
+    if (*base == '.') /* udev makes a link under another name, then renames it */
         return true;
     if (strlen(d->name) + 1 + strlen(base) >= CHANNEL_NAME) {
         log_limited(&left_alone, loop_now(), LOG_WARN,
@@ -124,7 +125,7 @@ void scan_stop(const struct directory *d) {
     current = NULL;
 }
 
-/* It is another one by now, perhaps: so it is watched anew before its names are read, and nothing
+/* By now it may be another directory. So it is watched again before its names are read, and nothing
  * that comes meanwhile is missed. */
 static int open_guest(struct directory *d) {
     int opened = root_open(d->name, O_RDONLY | O_DIRECTORY), reason;

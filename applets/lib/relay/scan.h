@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* scan: looks at the names in directories: one that an event tells of, or all, one directory at a
- * time, some names in each turn of the loop, so that nobody waits for it, however many there are.
- */
+/* scan: looks at the names in directories: at one for which there is an event, or at all, one
+ * directory at a time and some names in each turn of the loop, so that nobody waits for it. */
 #ifndef VIOS_SCAN_H
 #define VIOS_SCAN_H
 
 #include "relay/directory.h"
 #include "relay/names.h"
 
-/* From now on fn is told. nested: the root has a directory for each guest. */
+/* fn is called for names from now on. nested: the root has a directory for each guest. */
 void scan_init(bool nested, names_fn *fn);
 
 /* Looks at a name in a directory. */
@@ -21,7 +20,7 @@ long scan_timer(void);
  */
 void scan_now(void);
 
-/* (host) This directory (NULL: whichever it is) is looked at no further. */
+/* (host) Stops looking at this directory (NULL: at any). */
 void scan_stop(const struct directory *d);
 
 #endif

@@ -6,16 +6,18 @@
 #include <sys/uio.h>
 
 #include "base/fmt.h"
+#include "wire/offer.h"
 
-/* A port takes so many bytes in a write() at most, and takes them whole.
- * vios-protocol(7), port fact 4. */
+/* syscalls (guest host): readv */
+
+/* The most bytes that a port takes in a write(), all or none. vios-protocol(7), port fact 4. */
 enum { PORT_WRITE = 32768 };
 
 _Static_assert(CONFIG_BUFFER_SIZE >= 2 * FRAME_HEADER + CHANNEL_TEXT,
                "a control frame must fit into a buffer");
 _Static_assert(CONFIG_BUFFER_SIZE <= 2 * PORT_WRITE, "a buffer must fit into two frames");
 
-/* An answer of at most so many bytes is likely to be followed by the next question. */
+/* After an answer of at most this many bytes the next question is likely to follow. */
 enum { SHORT = 16384 };
 
 /* The most bytes that are sent at once: over a port two frames, each a write(); over a socket one
@@ -54,10 +56,10 @@ static size_t encode_data(const struct conn *c, unsigned char *payload, size_t n
 }
 
 /* Reads the TCP side into the output, from `at` on: the bytes to send, 0 if there are none. For a
- * port they are two frames if need be, of which a write() takes one, or none: so a proxy that is
- * killed leaves no half of one, which the next one's filler would complete with what nobody has
- * sent. guess: select() has not told of it. Then its end can wait until that is so; an error
- * cannot, since the kernel gives it only once. vios-protocol(7), guest rule 1. */
+ * port these may be two frames, of which a write() takes one or none. So a proxy that is killed
+ * leaves no half frame, which the next one's filler would complete with bytes that nobody has sent.
+ * guess: select() has not reported it. Then its end can wait until it does; an error cannot, since
+ * the kernel gives it only once. vios-protocol(7), guest rule 1. */
 static size_t read_local(struct conn *c, unsigned char *tx, size_t at, bool guess) {
     size_t all = most(c->channel),
            first = c->channel->end.port && all > PORT_WRITE ? PORT_WRITE : all;
@@ -104,7 +106,7 @@ static const char *accepted(const struct conn *c) {
 size_t sender_encode(struct conn *c, unsigned char *p, unsigned due) {
     switch (due) {
     case SESSION_SEND_SYN:
-        return encode(c, p, FRAME_SYN, session_capabilities);
+        return encode(c, p, FRAME_SYN, offer_text(session_capabilities, c->session.name));
     case SESSION_SEND_SYNACK:
         return encode(c, p, FRAME_SYNACK, accepted(c));
     case SESSION_SEND_ACK:

@@ -8,36 +8,41 @@
 #include "base/fmt.h"
 #include "base/loop.h"
 #include "relay/guests.h"
+#include "relay/header.h"
+#include "relay/services.h"
 #include "wire/token.h"
 
 /* Milliseconds between two tries to connect to a service that cannot take it yet. */
 enum { CONNECT_AGAIN = 50 };
 
-static const struct net_address *service;
-
-void service_set(const struct net_address *s) { service = s; }
-
-const char *service_name(void) { return service->text; }
-
-static void connected(struct conn *c) {
-    unsigned char token[FRAME_TOKEN];
-
-    c->connecting = false;
-    c->wait = CONN_PROGRESS;
-    token_new(token);
-    conn_apply(c, session_connected(&c->session, token));
-    conn_begins(c, SESSION_CONNECTING);
-    if (session_is_shared(&c->session) && !c->session.got_eof)
-        c->due |= SESSION_SEND_WINDOW;
-}
-
 static void refuse(struct conn *c, int reason) {
-    size_t n = fmt_print(c->why, sizeof c->why, "service %s: %s", service->text,
-                         reason == EAGAIN ? "its backlog is full" : error_text(reason));
+    const struct net_address *at = services_address(c->service, c->channel);
+    size_t n =
+        fmt_print(c->why, sizeof c->why, "service %s: %s", at ? at->text : c->service->at.text,
+                  reason == EAGAIN ? "its backlog is full" : error_text(reason));
 
     fmt_ascii(c->why, n); /* of a path anything may be a part */
     c->connecting = false;
     conn_apply(c, session_event(&c->session, SESSION_REFUSED, c->why));
+}
+
+static void connected(struct conn *c) {
+    unsigned char token[FRAME_TOKEN];
+    int reason = 0;
+
+    token_new(token);
+    if (CONFIG_FEATURE_PROXY_HEADER && header_is_due(c))
+        reason = header_send(c, token);
+    if (reason) {
+        refuse(c, reason);
+        return;
+    }
+    c->connecting = false;
+    c->wait = CONN_PROGRESS;
+    conn_apply(c, session_connected(&c->session, token));
+    conn_begins(c, SESSION_CONNECTING);
+    if (session_is_shared(&c->session) && !c->session.got_eof)
+        c->due |= SESSION_SEND_WINDOW;
 }
 
 /* vios-protocol(7), sharing rule 2. */
@@ -49,10 +54,16 @@ static long connect_time(const struct conn *c) {
 
 /* Begins to connect, or tries again. */
 void service_connect(struct conn *c) {
-    int fd = net_connect(service, &c->connecting);
+    const struct net_address *at = services_address(c->service, c->channel);
+    int fd;
 
+    if (!at) {
+        refuse(c, ENAMETOOLONG);
+        return;
+    }
+    fd = net_connect(at, &c->connecting);
     if (fd < 0 && errno == EMFILE && loop_close_now())
-        fd = net_connect(service, &c->connecting);
+        fd = net_connect(at, &c->connecting);
     c->fd = loop_admit(fd);
     if (c->fd >= 0 && channel_guest(c->channel) && loop_is_last(fd) &&
         c->channel->guest->connections > 1) {

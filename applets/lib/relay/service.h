@@ -3,12 +3,7 @@
 #ifndef VIOS_SERVICE_H
 #define VIOS_SERVICE_H
 
-#include "base/net.h"
 #include "relay/conn.h"
-
-/* Once, before all else; and its address as text. */
-void service_set(const struct net_address *service);
-const char *service_name(void);
 
 /* Begins to connect. */
 void service_connect(struct conn *c);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "relay/setup.h"
 
+#include <string.h>
+
 #include "base/fmt.h"
 #include "base/log.h"
+#include "relay/services.h"
 
 static const char *addresses[SETUP_ADDRESSES] = {"127.0.0.1"}, *unix_path;
 static unsigned address_count, mode = SETUP_MODE;
@@ -42,15 +45,28 @@ static void set_services(struct setup *s, unsigned port) {
     }
 }
 
+/* With -l or -s there is a default service only if something says where. */
+static void set_default(struct setup *s, bool port) {
+    if (s->none && s->placed)
+        log_fatal("service_port none: -a and -u say where the default service is");
+    if (s->none && !services_are_named())
+        log_fatal("service_port none: without -l or -s there is nothing to do");
+    if (s->none || (services_are_named() && !port && !s->placed))
+        s->services = 0;
+}
+
 void setup_read(struct setup *s, const char *directory, char **operands, int n) {
     const char *level = n > 2 && *operands[2] ? operands[2] : CONFIG_LOG_LEVEL;
     long port = n > 1 && *operands[1] ? fmt_number(operands[1], 1, 65535) : CONFIG_SERVICE_PORT;
 
     if (log_level_set(level))
         log_fatal("Unknown log level %s: use one of " LOG_LEVELS, level);
-    if (port < 0)
+    s->none = CONFIG_FEATURE_SERVICES && n > 1 && !strcmp(operands[1], "none");
+    if (port < 0 && !s->none)
         log_fatal("Specify listen port in range 1..65535: %s", operands[1]);
     s->given = n > 0 && *operands[0];
     s->directory = s->given ? operands[0] : directory;
     set_services(s, (unsigned)port);
+    if (CONFIG_FEATURE_SERVICES)
+        set_default(s, n > 1 && *operands[1]);
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* setup: what a proxy is told on its command line: which directory, and where to listen or to
- * connect. */
+/* setup: a proxy's command line: which directory, and where to listen or to connect. */
 #ifndef VIOS_SETUP_H
 #define VIOS_SETUP_H
 
@@ -36,17 +35,23 @@ enum { SETUP_MODE = 0600 }; /* of a unix socket that listens, without -M */
 #define SETUP_TEXT(x) SETUP_QUOTE(x)
 #define SETUP_PORT SETUP_TEXT(CONFIG_SERVICE_PORT)
 
-/* From the options and the operands [directory [port [log_level]]], of which an empty one is as if
- * it were not there: whether a directory was given, which one, where to listen or to connect,
- * whether that was given by an option, and the mode of a unix socket that listens. Bad ones are
- * FATAL with the texts of the 2011 manual. */
+/* The options and the operands [directory [port [log_level]]]; an empty operand counts as missing.
+ * given, directory: whether a directory was given, which one. service: where to listen or to
+ * connect; placed: an option says so. mode: of a unix socket that listens. services: 0: there is no
+ * default service; none: the operand says so. Bad ones are FATAL with the texts of the 2011 manual.
+ */
 enum { SETUP_ADDRESSES = CONFIG_FEATURE_ADDR ? 4 : 1 };
 struct setup {
-    bool given, placed;
+    bool given, placed, none;
     unsigned mode;
     const char *directory;
     unsigned services;
     struct net_address service[SETUP_ADDRESSES];
 };
+/* The default service's address for messages; "services by name" if there is none. */
+static inline const char *setup_service(const struct setup *s) {
+    return CONFIG_FEATURE_SERVICES && !s->services ? "services by name" : s->service->text;
+}
+
 void setup_read(struct setup *setup, const char *default_directory, char **operands, int n);
 #endif

@@ -17,6 +17,7 @@ void share_begin(struct channel *ch, const struct frame *f) {
     if (ch->shared || !c || !session_is_open(&c->session) || !c->session.many)
         return;
     ch->shared = true;
+    ch->services = c->session.services;
     ch->init_due = false;
     if (f->ctrl == FRAME_SYNACK)
         session_offers_many(ch->in->text, ch->in->text_bytes, &ch->places);

@@ -17,8 +17,8 @@
  * on. f: the frame by which it has come to that, a SYNACK or ACK. */
 void share_begin(struct channel *ch, const struct frame *f);
 
-/* It is not shared any more. tell: the peer is to know it. why: for the log; NULL: the peer has
- * gone. */
+/* Ends the sharing and its connections. tell: the peer must be told. why: for the log; NULL: the
+ * peer has gone. */
 void share_end(struct channel *ch, bool tell, const char *why);
 
 /* One step of what has come: a frame's header, or payload. */

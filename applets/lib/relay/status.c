@@ -17,12 +17,17 @@ static const char *waits_for(const struct conn *c) {
                                                            : "-";
 }
 
+/* The service of a connection that is one of many, or its channel's only one. */
+static const char *service_of(const struct conn *c) {
+    return CONFIG_FEATURE_SERVICES && c && c->session.name ? c->session.name : "-";
+}
+
 static void log_connection(const struct conn *c) {
     unsigned ms = (unsigned)(loop_now() - c->begun);
 
-    log_msg(LOG_NOTICE, "  %-22s %-11s %-21s %6u.%03u %14llu %14llu %7u %s", "",
-            session_state_name(&c->session), c->client, ms / 1000, ms % 1000, c->received, c->sent,
-            c->session.credit, waits_for(c));
+    log_msg(LOG_NOTICE, "  %-22s %-11s %-21s %-10s %6u.%03u %14llu %14llu %7u %s", "",
+            session_state_name(&c->session), c->client, service_of(c), ms / 1000, ms % 1000,
+            c->received, c->sent, c->session.credit, waits_for(c));
 }
 
 static void log_row(const struct channel *ch) {
@@ -33,9 +38,10 @@ static void log_row(const struct channel *ch) {
                         : ch->end.attached    ? "free"
                                               : "no host";
 
-    log_msg(LOG_NOTICE, "%-24s %-11s %-21s %10u %14llu %14llu %7u %s", ch->name, state,
-            c && c->fd >= 0 && !channel_is_shared(ch) ? c->client : "-", ch->connections,
-            ch->received, ch->sent, ch->resets, *ch->failure ? ch->failure : "-");
+    log_msg(LOG_NOTICE, "%-24s %-11s %-21s %-10s %10u %14llu %14llu %7u %s", ch->name, state,
+            c && c->fd >= 0 && !channel_is_shared(ch) ? c->client : "-",
+            service_of(channel_is_shared(ch) ? NULL : c), ch->connections, ch->received, ch->sent,
+            ch->resets, *ch->failure ? ch->failure : "-");
     for (c = CONFIG_FEATURE_MANY ? ch->conns : NULL; c; c = c->next)
         if (session_is_shared(&c->session))
             log_connection(c);
@@ -47,7 +53,7 @@ void status_log(void) {
 
     log_msg(
         LOG_NOTICE,
-        "channel                  state       client                connections       received           sent  resets "
+        "channel                  state       client                service    connections       received           sent  resets "
         "last failure");
     for (unsigned i = 0; i < channels_count(); i++) {
         const struct channel *ch = channels_at(i);

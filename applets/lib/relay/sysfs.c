@@ -15,6 +15,8 @@
 #include "relay/channel.h"
 #include "relay/channels.h"
 
+/* syscalls (guest): recvfrom */
+
 /* musl has no kernel headers: struct sockaddr_nl and two numbers of <linux/netlink.h>. */
 struct netlink_address {
     sa_family_t family;

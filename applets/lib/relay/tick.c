@@ -52,7 +52,7 @@ static void expire(struct channel *ch, long long now) {
 
 static bool is_due(const struct channel *ch) { return ch->deadline && ch->deadline <= loop_now(); }
 
-/* Of the channels whose next SYN waits for its turn, that of the guest that has used least. */
+/* The channel, of those whose next SYN waits for its turn, whose guest has used least. */
 static struct channel *next_spent(void) {
     struct channel *best = NULL;
 

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <sys/uio.h>
 
+/* syscalls (guest host): writev */
+
 void window_put(struct window *w, const unsigned char *p, size_t n) {
     unsigned at = (w->head + w->n) % WINDOW_BYTES, end = at + (unsigned)n;
     size_t first = end > WINDOW_BYTES ? WINDOW_BYTES - at : n;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* window: what a connection of a shared channel has received and its TCP side has yet to take: a
- * ring of fixed size for each connection. It has as much room as the peer may send, so it never
- * lacks any. vios-protocol(7), sharing rule 3.
+ * ring of fixed size for each connection. It has room for all that the peer may send.
+ * vios-protocol(7), sharing rule 3.
  *
  * Its pages are touched only when the TCP side is slow, or has to wait for its turn among others,
  * and given back when it is empty. */
