@@ -8,6 +8,7 @@
 #include "lib/base/fmt.h"
 #include "lib/base/log.h"
 #include "lib/base/loop.h"
+#include "lib/base/sandbox.h"
 #include "lib/diagnose/probe.h"
 #include "lib/diagnose/target.h"
 #include "lib/wire/stream.h"
@@ -29,9 +30,11 @@ static void set_wait(const char *text) { wait = opt_seconds('w', text, 1); }
 
 /* clang-format off */
 static const struct opt options[] = {
-    {'w', "SECONDS", "wait that long for the other side (30)", set_wait},
-    {'2', NULL, "accept an end that may be a failure, as of a peer of 2011", accept_untold},
-    FILTER_OPT("use a channel with such a name (up to 8 times)")
+    {'w', "SECONDS", "how long to wait for the other side (30)", set_wait},
+    {'2', NULL, "accept an end that may be a failure (a peer of 2011)", accept_untold},
+    OPT_FILE
+    PROBE_OPT_SERVICE("ask for the other side's service of this name")
+    FILTER_OPT("use a channel with one of these names (up to 8)")
     {0},
 };
 /* clang-format on */
@@ -46,6 +49,7 @@ static const struct opt_applet applet = {
     "\n"
     "Exit status: 0 both directions ended in order, 1 refused, 2 bad usage, 3 no\n"
     "channel or nobody there, 4 held, 5 no answer or a wrong one, or broken off\n",
+    "ssh -o ProxyCommand='vios-connect /run/vios/guest1' root@guest1",
     options,
     USAGE,
     false,
@@ -146,6 +150,7 @@ int vios_connect_main(int argc, char **argv) {
     const char *what = opt_parse(&applet, argc, argv, 1) ? argv[1] : NULL;
 
     loop_signals();
+    sandbox_enter(SANDBOX_CONNECT);
     probe.shake.end.fd = -1;
     probe.shake.connects = true;
     do {

@@ -26,14 +26,14 @@ static void set_json(const char *unused) {
 /* clang-format off */
 static const struct opt options[] = {
     {'j', NULL, "JSON (also --json)", set_json},
-    FILTER_OPT("list the channels with these names (up to 8 times)")
+    FILTER_OPT("list the channels with these names (up to 8)")
     {0},
 };
 /* clang-format on */
 
 static const struct opt_applet applet = {
     "vios-list",
-    "[-j] [-n GLOB]... [directory]",
+    "[options] [directory]",
     "Lists the virtio-serial channels of this guest and what is known of each,\n"
     "without opening one.\n"
     "\n"
@@ -41,6 +41,7 @@ static const struct opt_applet applet = {
     "             the guest_directory of vios-proxy-host\n"
     "\n"
     "Exit status: 0 some listed, 1 error, 2 bad usage, 3 none found\n",
+    "vios-list /run/vios",
     options,
     USAGE,
     false,

@@ -32,11 +32,13 @@ static void set_timeout(const char *text) { timeout = opt_seconds('t', text, 1);
 /* The macros have their commas in them. */
 /* clang-format off */
 static const struct opt options[] = {
-    {'c', "COUNT", "so many handshakes on each channel, and their statistics", set_count},
-    {'i', "SECONDS", "between them (1)", set_interval},
-    {'t', "SECONDS", "for each at most (12)", set_timeout},
+    {'c', "COUNT", "number of handshakes on each channel, with statistics", set_count},
+    {'i', "SECONDS", "time between them (1)", set_interval},
+    {'t', "SECONDS", "time for each (12)", set_timeout},
     {'j', NULL, "JSON (also --json)", set_json},
-    FILTER_OPT("probe the channels with these names (up to 8 times)")
+    OPT_FILE
+    PROBE_OPT_SERVICE("ask for the host's service of this name")
+    FILTER_OPT("probe the channels with these names (up to 8)")
     {0},
 };
 /* clang-format on */
@@ -54,6 +56,7 @@ static const struct opt_applet applet = {
     "\n"
     "Exit status: 0 all answered, 1 refused, 2 bad usage, 3 no channel or no host\n"
     "attached, 4 held by another process, 5 no answer or a wrong one\n",
+    "vios-probe tcp:5672",
     options,
     USAGE,
     false,
@@ -82,7 +85,8 @@ static void show(const struct target *t, const struct probe *p, enum probe_resul
         out_json_text("capabilities", r == PROBE_ANSWERED && t->path ? p->shake.payload : NULL);
         out_json_number("connections",
                         r == PROBE_ANSWERED && t->path ? (long long)p->shake.places : -1);
-        out_json_text("reason", r == PROBE_REFUSED && *p->shake.payload ? p->shake.payload : NULL);
+        out_json_text("reason",
+                      r && r <= PROBE_REFUSED && *p->shake.payload ? p->shake.payload : NULL);
         out_json_close('}');
     } else if (r == PROBE_ANSWERED) {
         out_safe(t->name, 0);

@@ -8,6 +8,7 @@
 
 #include "base/fmt.h"
 #include "base/loop.h"
+#include "wire/offer.h"
 #include "wire/token.h"
 
 enum { GRACE = 500000 /* us for the last frames */, LOOK_AGAIN = 250000, READS = 64 };
@@ -36,7 +37,7 @@ enum probe_result handshake_wait(struct handshake *h, unsigned want) {
         return PROBE_STOPPED;
     if (left <= 0)
         return PROBE_TIMED_OUT;
-    if ((want & LOOP_WRITE) && left > LOOK_AGAIN)
+    if (((want & LOOP_WRITE) || h->end.starved) && left > LOOK_AGAIN)
         left = LOOK_AGAIN; /* a wake-up may be lost: vios-protocol(7), port fact 6 */
     if (h->again && left > SYN_AGAIN)
         left = SYN_AGAIN;
@@ -126,7 +127,7 @@ static enum probe_result take(struct handshake *h) {
     return PROBE_ANSWERED;
 }
 
-/* While the guest has the port closed, QEMU does not notice. */
+/* QEMU does not notice while the guest has the port closed. */
 void handshake_visit(struct handshake *h) {
     enum { PATIENCE = 300 /* ms */ };
 
@@ -136,7 +137,7 @@ void handshake_visit(struct handshake *h) {
         continue;
 }
 
-/* Writes what is owed, reading meanwhile: a host that waits for us to read may not read on itself.
+/* Writes what is owed, and reads meanwhile: a host that waits for us to read may not read itself.
  */
 static enum probe_result flush(struct handshake *h) {
     enum endpoint_result written;
@@ -145,7 +146,7 @@ static enum probe_result flush(struct handshake *h) {
         enum probe_result r = take(h);
 
         if (!r)
-            r = handshake_wait(h, LOOP_READ | LOOP_WRITE);
+            r = handshake_wait(h, LOOP_READ | (h->end.starved ? 0u : LOOP_WRITE));
         if (r)
             return r;
     }
@@ -162,7 +163,7 @@ static enum probe_result send_all(struct handshake *h, const unsigned char *b, s
 
 static size_t encode(unsigned char *b, enum frame_ctrl ctrl, const struct frame_tokens *tokens,
                      const char *payload) {
-    return frame_write(b, ctrl, tokens, payload, 16);
+    return frame_write(b, ctrl, tokens, payload, OFFER_TEXT);
 }
 
 static enum probe_result align(struct handshake *h) {
@@ -183,18 +184,19 @@ static enum probe_result align(struct handshake *h) {
 
 /* RESET, with tokens that are not ours, and SYN. vios-protocol(7), guest rule 2. */
 static enum probe_result send_syn(struct handshake *h) {
-    static unsigned char b[2 * FRAME_HEADER + 16];
+    static unsigned char b[2 * FRAME_HEADER + OFFER_TEXT];
+    bool many = CONFIG_FEATURE_MANY && !h->connects;
     unsigned char token[FRAME_TOKEN];
     size_t n;
 
     h->step = "sending the SYN (it does not read)";
     token_begin();
     token_new(token);
-    session_open(&h->session, token, true);
+    session_open(&h->session, token, h->service, true);
     h->again = 0;
     n = encode(b, FRAME_RESET, &session_greeting, "");
     n += encode(b + n, FRAME_SYN, &h->session.tokens,
-                CONFIG_FEATURE_MANY && !h->connects ? "EM" : "E");
+                offer_text(SESSION_LETTERS(true, many), h->service));
     h->hunting = true;
     h->started = loop_micros();
     return send_all(h, b, n);
@@ -228,6 +230,23 @@ static void read_letters(struct handshake *h) {
     h->payload[fmt_find(h->payload, ' ') - h->payload] = '\0';
 }
 
+/* The answer is a RESET. */
+static enum probe_result refused(const struct handshake *h) {
+    return CONFIG_FEATURE_SERVICES && (fmt_begins(h->payload, SESSION_NO_SERVICE) ||
+                                       fmt_begins(h->payload, SESSION_NO_DEFAULT))
+               ? PROBE_NO_SERVICE
+               : PROBE_REFUSED;
+}
+
+/* The host has connected to its default service. vios-protocol(7), service rule 3. */
+static bool is_nameless(struct handshake *h) {
+    if (!CONFIG_FEATURE_SERVICES || !h->service || session_offers_services(h->payload, h->kept))
+        return false;
+    h->session.tokens = h->answer.tokens;
+    h->session.why = session_nameless;
+    return true;
+}
+
 /* Leaves the host in LISTEN. */
 static enum probe_result finish(struct handshake *h) {
     static unsigned char b[3 * FRAME_HEADER + sizeof why];
@@ -242,7 +261,7 @@ static enum probe_result finish(struct handshake *h) {
     h->session.tokens = h->answer.tokens;
     n = encode(b, FRAME_ACK, &h->session.tokens, "");
     n += encode(b + n, FRAME_RESET, &h->session.tokens, why);
-    if (h->many) /* it is shared now, for nobody */
+    if (h->many) /* the channel is shared now, by nobody */
         n += encode(b + n, FRAME_RESET, &session_greeting, "");
     return send_all(h, b, n);
 }
@@ -262,8 +281,8 @@ static enum probe_result meet(struct handshake *h) {
     return h->end.port ? PROBE_NO_HOST : PROBE_CUT_OFF;
 }
 
-/* A guest's program takes a greeting for what it is, in whatever frame it stands: so on a socket
- * there is no need of filler. vios-protocol(7), sharing rule 9. */
+/* A guest's program finds a greeting inside any frame, so a socket needs no filler.
+ * vios-protocol(7), sharing rule 9. */
 static bool is_aligned(const struct handshake *h) {
     return h->end.aligned || (h->connects && !h->end.port);
 }
@@ -281,7 +300,9 @@ static enum probe_result handshake(struct handshake *h) {
     if (r)
         return r;
     h->end.aligned = true;
-    return h->answer.ctrl == FRAME_SYNACK ? finish(h) : PROBE_REFUSED;
+    if (h->answer.ctrl != FRAME_SYNACK)
+        return refused(h);
+    return is_nameless(h) ? PROBE_NAMELESS : finish(h);
 }
 
 /* Why there was no answer in time. */
@@ -298,7 +319,7 @@ static enum probe_result judge(struct handshake *h, enum probe_result r) {
                                                               : PROBE_NO_ANSWER;
 }
 
-/* A port's host that goes may be a visitor, after which another one comes. */
+/* A port's host that goes may have been a visitor, and another one may come. */
 enum probe_result handshake_run(struct handshake *h) {
     long long deadline = h->deadline;
     enum probe_result r;

@@ -14,6 +14,8 @@
 #include "base/log.h"
 #include "diagnose/unixsock.h"
 
+/* syscalls (connect): statfs statfs64 access faccessat */
+
 #define DEBUGFS "/sys/kernel/debug"
 
 enum { PORTS_MAX = 1024 };
@@ -115,7 +117,7 @@ static bool add_file(const char *base, void *parent) {
     char name[PORTS_NAME];
     struct stat st;
 
-    if (*base == '.') /* udev makes a link under such a name, then renames it */
+    if (*base == '.') /* udev makes a link under another name, then renames it */
         return true;
     fmt_print(p->name, sizeof p->name, "%s%s%s", above, *above ? "/" : "", base);
     ports_path(p);
@@ -243,7 +245,7 @@ static bool is_renumbered(const char *path) {
     return statfs(path, &fs) || (int)fs.f_type == BTRFS || (int)fs.f_type == OVERLAY;
 }
 
-/* Of what was not found, nothing is known where the kernel does not tell. */
+/* Whatever was not found is unknown if the kernel shows nothing. */
 static void look_at_sockets(void) {
     bool told = !unixsock_each(match_socket, NULL);
 
@@ -281,7 +283,7 @@ static void look_at_links(void) {
         file_list(CONFIG_HOST_DIRECTORY, true, match_link, NULL);
 }
 
-/* Why debugfs told nothing of a port. */
+/* Why debugfs showed nothing of a port. */
 static const char *debugfs_hint(void) {
     if (!access(DEBUGFS "/virtio-ports", X_OK))
         return NULL;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ports: what channels there are, and what can be seen of each from outside: nothing is opened,
- * nothing connected. */
+/* ports: the channels, and what can be seen of each from outside: nothing is opened, nothing
+ * connected. */
 #ifndef VIOS_PORTS_H
 #define VIOS_PORTS_H
 
@@ -34,7 +34,7 @@ struct port {
  * be read. */
 int ports_scan(const char *directory);
 
-/* Whether permission was missing to see all that there is; a warning has told of what. */
+/* Whether permission was missing to see all; a warning has named what. */
 bool ports_hidden(void);
 
 /* The number of channels found; the i-th, sorted by name; and what to open for it, in a static
@@ -47,14 +47,14 @@ const char *ports_path(const struct port *p);
  * port. */
 bool ports_node(dev_t device, char node[PORTS_NODE]);
 
-/* Keeps only those for which keep() is true. */
+/* Keeps the channels for which keep() is true. */
 void ports_filter(bool (*keep)(const struct port *p));
 
 /* The channel with this name, node ("vport1p1") or path, or NULL. */
 struct port *ports_find(const char *what);
 
-/* Looks at debugfs, /proc/PID/fd and sock_diag for all of them. Returns a hint how to see more, or
- * NULL. */
+/* Looks at debugfs, /proc/PID/fd and sock_diag for all of them. Returns a hint on how to see more,
+ * or NULL. */
 const char *ports_look(void);
 
 #endif

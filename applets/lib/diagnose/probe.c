@@ -15,18 +15,30 @@
 #include "base/net.h"
 #include "base/sys.h"
 #include "diagnose/unixsock.h"
+#include "wire/offer.h"
 
 static const struct {
     char name[15];
     unsigned char status;
 } results[] = {
     [PROBE_ANSWERED] = {"answered", 0},     [PROBE_REFUSED] = {"refused", 1},
+    [PROBE_NO_SERVICE] = {"no-service", 1}, [PROBE_NAMELESS] = {"no-names", 1},
     [PROBE_NO_CHANNEL] = {"no-channel", 3}, [PROBE_NO_PERMISSION] = {"no-permission", 3},
     [PROBE_NO_HOST] = {"no-host", 3},       [PROBE_HELD] = {"held", 4},
     [PROBE_NO_ANSWER] = {"no-answer", 5},   [PROBE_WRONG_ANSWER] = {"wrong-answer", 5},
     [PROBE_WRONG_VERSION] = {"version", 5}, [PROBE_CUT_OFF] = {"cut-off", 5},
     [PROBE_TIMED_OUT] = {"timed-out", 5},   [PROBE_STOPPED] = {"stopped", 5},
 };
+
+#if CONFIG_FEATURE_SERVICES
+const char *probe_service;
+
+void probe_set_service(const char *name) {
+    if (!offer_is_name(name, (unsigned)fmt_length(name, OFFER_NAME + 1)))
+        log_fatal("-s %s: " OFFER_NAMES, name);
+    probe_service = name;
+}
+#endif
 
 int probe_status(enum probe_result r) { return results[r].status; }
 
@@ -212,6 +224,9 @@ static const char *answer_text(const struct handshake *h) {
 static const char *const next[] = {
     [PROBE_REFUSED] =
         "on the host: start the service, or give vios-proxy-host the right port or address of it",
+    [PROBE_NO_SERVICE] =
+        "on the host: name it to vios-proxy-host, for this guest (-s); or ask for another one (-s)",
+    [PROBE_NAMELESS] = "install the same version of vios on both sides",
     [PROBE_NO_HOST] =
         "on the host: start vios-proxy-host with the directory of this guest's sockets",
     [PROBE_NO_ANSWER] =
@@ -224,6 +239,16 @@ static const char *const next[] = {
         "on the host: see whether it is stopped or hangs; or allow it more time with -t",
     [PROBE_STOPPED] = NULL,
 };
+
+static void show_wrong(struct probe *p) {
+    const struct handshake *h = &p->shake;
+
+    fmt_print(p->text, PROBE_TEXT, "what is attached %s:",
+              h->echo    ? "sends back what it gets, it is no proxy"
+              : h->rival ? "begins connections itself, both ends have the same role"
+                         : "answers something else than a proxy");
+    probe_show(p, h->seen, h->came < HANDSHAKE_SEEN ? h->came : HANDSHAKE_SEEN);
+}
 
 static void explain(struct probe *p, enum probe_result r, long ms) {
     const struct handshake *h = &p->shake;
@@ -241,6 +266,12 @@ static void explain(struct probe *p, enum probe_result r, long ms) {
     case PROBE_REFUSED:
         fmt_print(to, PROBE_TEXT, "the %s proxy answers, and refuses: %s", peer, answer_text(h));
         break;
+    case PROBE_NO_SERVICE:
+        fmt_print(to, PROBE_TEXT, "the %s proxy answers: %s", peer, h->payload);
+        break;
+    case PROBE_NAMELESS:
+        fmt_print(to, PROBE_TEXT, "the %s proxy answers, and knows no services by name", peer);
+        break;
     case PROBE_NO_HOST:
         fmt_print(to, PROBE_TEXT, "no host is attached to the port");
         break;
@@ -250,11 +281,7 @@ static void explain(struct probe *p, enum probe_result r, long ms) {
                   probe_seconds(ms));
         break;
     case PROBE_WRONG_ANSWER:
-        fmt_print(to, PROBE_TEXT, "what is attached %s:",
-                  h->echo    ? "sends back what it gets, it is no proxy"
-                  : h->rival ? "begins connections itself, both ends have the same role"
-                             : "answers something else than a proxy");
-        probe_show(p, h->seen, h->came < HANDSHAKE_SEEN ? h->came : HANDSHAKE_SEEN);
+        show_wrong(p);
         break;
     case PROBE_WRONG_VERSION:
         fmt_print(to, PROBE_TEXT,
@@ -277,6 +304,7 @@ enum probe_result probe_run(struct probe *p, long ms) {
     enum probe_result r;
 
     handshake_begin(&p->shake, ms);
+    p->shake.service = probe_service;
     r = handshake_run(&p->shake);
     if ((r == PROBE_NO_ANSWER || r == PROBE_TIMED_OUT) && probe_is_waiting(p))
         r = held(p, 0);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* probe: opens a channel for a handshake, or goes through a guest's proxy, and says in plain words
- * what became of it. */
+ * how it went. */
 #ifndef VIOS_PROBE_H
 #define VIOS_PROBE_H
 
@@ -11,8 +11,18 @@
 
 enum { PROBE_TEXT = 400 };
 
-/* found: its name was, in a directory that others write: if it is that of a socket, it must not
- * be a link. fs, inode: of the channel's file. text: what became of the last handshake, in plain
+/* -s: the name of the service; NULL: the default one. */
+#if CONFIG_FEATURE_SERVICES
+#define PROBE_OPT_SERVICE(what) {'s', "NAME", what, probe_set_service},
+extern const char *probe_service;
+#else
+#define PROBE_OPT_SERVICE(what)
+#define probe_service NULL
+#endif
+void probe_set_service(const char *name);
+
+/* found: its name was found in a directory that others may write to, so if it is a socket it must
+ * not be a link. fs, inode: of the channel's file. text: how the last handshake went, in plain
  * words; next: what to do about it, or NULL. */
 struct probe {
     const char *next;
@@ -23,7 +33,7 @@ struct probe {
     char text[PROBE_TEXT];
 };
 
-/* Logs, of this name, the text; and what to do next, unless that was said before. */
+/* Logs the text under this name; and what to do next, unless that was said before. */
 void probe_tell(const struct probe *p, const char *name);
 
 /* The exit status of a result, and its name in JSON. */
@@ -34,19 +44,19 @@ const char *probe_name(enum probe_result r);
  */
 enum probe_result probe_open(struct probe *p, const char *path);
 
-/* One handshake within so many milliseconds. After any end but ANSWERED and REFUSED the channel is
- * closed. */
+/* One handshake within ms milliseconds. Unless it is ANSWERED or REFUSED, the channel is closed
+ * then. */
 enum probe_result probe_run(struct probe *p, long ms);
 
 /* Whether our socket has not been accepted, because QEMU has a client. vios-protocol(7), socket
  * fact 1. */
 bool probe_is_waiting(const struct probe *p);
 
-/* Connects to where a proxy listens, within so many milliseconds. */
+/* Connects to where a proxy listens, within ms milliseconds. */
 enum probe_result probe_reach(struct probe *p, const struct net_address *a, long ms);
 
-/* The way through the guest's proxy that listens there instead: connects, and sees what becomes of
- * the connection. */
+/* Goes through the guest's proxy that listens there instead: connects, and sees how the connection
+ * ends. */
 enum probe_result probe_through(struct probe *p, const struct net_address *a, long ms);
 
 /* Closes the channel, if it is open. */

@@ -74,8 +74,8 @@ static enum probe_result nothing_came(struct probe *p, long ms) {
     return PROBE_NO_ANSWER;
 }
 
-/* Microseconds in which a service answers the end of our data by its own. A later end is most
- * likely that of the proxies, which gave up. */
+/* Microseconds in which a service answers the end of our data with its own. A later end most likely
+ * comes from the proxies, which gave up. */
 enum { AT_ONCE = 1000000 };
 
 /* A connection that is open: a service may speak first; if it does not, it may answer the end of

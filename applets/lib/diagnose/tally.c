@@ -5,7 +5,7 @@
 
 #include "base/out.h"
 
-/* times: of those answered. */
+/* times: of the answered handshakes. */
 static struct {
     unsigned done, answered, refused;
     unsigned times[TALLY_MAX];
@@ -15,7 +15,7 @@ void tally_begin(void) { tally.done = tally.answered = tally.refused = 0; }
 
 void tally_add(enum probe_result r, unsigned us) {
     tally.done++;
-    tally.refused += r == PROBE_REFUSED;
+    tally.refused += r == PROBE_REFUSED || r == PROBE_NO_SERVICE;
     if (r == PROBE_ANSWERED)
         tally.times[tally.answered++] = us;
 }

@@ -7,8 +7,8 @@
 
 enum { TALLY_MAX = 100000 };
 
-/* Forgets the last target; one more handshake, of so many microseconds, TALLY_MAX at most; how many
- * there were. */
+/* Forgets the last target; adds a handshake of `us` microseconds, at most TALLY_MAX of them;
+ * their number. */
 void tally_begin(void);
 void tally_add(enum probe_result r, unsigned us);
 unsigned tally_count(void);

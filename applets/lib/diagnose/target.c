@@ -9,7 +9,9 @@
 #include "base/fmt.h"
 #include "base/log.h"
 #include "base/node.h"
+#include "base/where.h"
 #include "diagnose/advice.h"
+#include "diagnose/probe.h"
 
 static target_fn *call;
 
@@ -29,7 +31,7 @@ static bool take_port(const struct port *port, bool each) {
     return call(&(struct target){port->name, path, NULL, NULL}, each);
 }
 
-/* Why none is wanted, of the number that there are. */
+/* Says why none of this number of channels is wanted. */
 static void explain_none(const char *directory, unsigned all) {
     if (all)
         say(filter_is_given()
@@ -61,27 +63,17 @@ static bool take_directory(const char *directory, bool (*wanted)(const struct po
     return ports_count();
 }
 
-/* PORT of 127.0.0.1, ADDR:PORT or [V6]:PORT. */
-static void read_tcp(const struct opt_applet *applet, struct net_address *a, const char *text) {
-    const char *colon = strrchr(text, ':');
-    long port = fmt_number(colon ? colon + 1 : text, 1, 65535);
-    char address[64];
-
-    fmt_print(address, sizeof address, "%.*s", colon ? (int)(colon - text) : 64,
-              colon ? text : "127.0.0.1");
-    /* without brackets it may be that a port was not given */
-    if (port < 0 || (*address != '[' && *fmt_find(address, ':')) ||
-        net_literal(a, address, (unsigned)port))
-        opt_bad(applet, "not PORT, ADDR:PORT or [V6]:PORT, with ports in range 1..65535: ", text);
-}
-
 /* Whether it is where a proxy listens, and not a channel. */
 static bool is_through(const struct opt_applet *applet, struct net_address *a, const char *what) {
-    if (fmt_begins(what, "tcp:"))
-        read_tcp(applet, a, what + 4);
-    else if (!fmt_begins(what, "unix:"))
+    bool tcp = fmt_begins(what, "tcp:");
+
+    if (!tcp && !fmt_begins(what, "unix:"))
         return false;
-    else if (net_path(a, what + 5))
+    if (probe_service)
+        opt_bad(applet, "where a proxy listens says which service it is, so -s cannot: ", what);
+    if (tcp && where_tcp(a, what + 4))
+        opt_bad(applet, "not " WHERE_FORMS ": ", what + 4);
+    if (!tcp && net_path(a, what + 5))
         opt_bad(applet, "not a path that a socket can have: ", what + 5);
     return true;
 }

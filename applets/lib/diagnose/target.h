@@ -11,19 +11,19 @@
 #include "diagnose/ports.h"
 
 /* For --help. */
-#define TARGET_OPERAND "[channel | directory | tcp:[ADDR:]PORT | unix:PATH]"
+#define TARGET_OPERAND "[channel | directory | tcp:PORT | unix:PATH]"
 
-/* path: NULL for through, where a proxy listens, and for what is no channel; then missing tells
+/* path: NULL if the target is where a proxy listens (through), or no channel; then missing says
  * why. */
 struct target {
     const char *name, *path, *missing;
     const struct net_address *through;
 };
 
-/* Calls fn for what `what` names, the default directory if it is empty or NULL; of a directory for
- * each channel that is wanted, in the order of their names, for as long as fn returns true. each:
- * it is one of a directory's. False, after a message: the directory has none. An address that is
- * none is bad usage. */
+/* Calls fn for what `what` names; empty or NULL: the default directory. Of a directory it calls fn
+ * for each channel that is wanted, sorted by name, for as long as fn returns true. each: the
+ * channel is one of a directory's. False, after a message: the directory has none. A bad address is
+ * bad usage. */
 typedef bool target_fn(const struct target *t, bool each);
 bool target_each(const struct opt_applet *applet, const char *what,
                  bool (*wanted)(const struct port *), target_fn *fn);

@@ -10,6 +10,8 @@
 
 #include "base/sys.h"
 
+/* syscalls (connect): sendto recvfrom */
+
 /* musl has no kernel headers: what follows are parts of <linux/netlink.h>, <linux/sock_diag.h> and
  * <linux/unix_diag.h>. */
 enum {
@@ -48,8 +50,8 @@ struct attribute {
     uint16_t length, type;
 };
 
-/* The value of an attribute of 8 bytes, among n bytes of them: inode and device of the file, or how
- * many wait and how many may. */
+/* The value of an attribute of 8 bytes, among n bytes of attributes: inode and device of the file,
+ * or how many clients wait and how many may. */
 static bool find(const char *p, size_t n, unsigned type, uint32_t value[2]) {
     struct attribute a;
 
@@ -81,7 +83,7 @@ static void take(const struct answer *a, unixsock_fn *fn, void *arg) {
     fn(&s, arg);
 }
 
-/* What is in one datagram. 1: there are more; 0: that was all; -1: errno. */
+/* Reads one datagram. 1: there are more; 0: that was all; -1: errno. */
 static int take_all(const char *p, size_t n, unixsock_fn *fn, void *arg) {
     const struct header *h;
 

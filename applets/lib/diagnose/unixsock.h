@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* unixsock: the state of unix sockets, from the kernel's sock_diag: nothing is connected.
- * (/proc/net/unix shows names as they are, so that with a newline in one anybody can make up a
- * line.) */
+ * (/proc/net/unix shows names as they are, so a newline in one can make up a line.) */
 #ifndef VIOS_UNIXSOCK_H
 #define VIOS_UNIXSOCK_H
 
@@ -9,9 +8,9 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
-/* listens: the socket that accepts, for which as many clients wait; else one that was accepted.
- * inode: of the socket itself, as in /proc/PID/fd. file, fs: the file that it was bound to; the
- * inode's low 32 bits. */
+/* listens: the socket that accepts, with the number of clients that wait; else one that was
+ * accepted. inode: of the socket itself, as in /proc/PID/fd. file, fs: the file that it was bound
+ * to; the inode's low 32 bits. */
 struct unixsock {
     bool listens;
     unsigned waiting;
@@ -20,7 +19,7 @@ struct unixsock {
     dev_t fs;
 };
 
-/* Calls fn for each stream socket with a file. 0, or -1 if the kernel does not tell. */
+/* Calls fn for each stream socket with a file. 0, or -1 if the kernel has no sock_diag. */
 typedef void unixsock_fn(const struct unixsock *s, void *arg);
 int unixsock_each(unixsock_fn *fn, void *arg);
 
