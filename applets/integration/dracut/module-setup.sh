@@ -26,7 +26,7 @@ install() {
     done
     ln -sfn vios "$initdir/usr/bin/@vios-proxy-guest"
     inst_simple @LIBDIR@/initramfs /usr/lib/vios/initramfs
-    for config in /etc/vios/initramfs.conf /etc/vios/initramfs.d/*.conf; do
+    for config in /etc/vios/initramfs.conf /etc/vios/initramfs.d/*.conf /etc/vios/initramfs.d/*.options; do
         [[ ! -e $config ]] || inst_simple "$config" "$config"
     done
     inst_hook pre-trigger 10 "$moddir/start.sh"
