@@ -24,6 +24,7 @@
 #include "../../applets/lib/relay/guests.h"
 #include "../../applets/lib/relay/host.h"
 #include "../../applets/lib/relay/relay.h"
+#include "../../applets/lib/relay/services.h"
 #include "../unit/fakes.h"
 #include "../unit/sim.h"
 
@@ -223,8 +224,9 @@ static void put_frame(struct far *c) {
 
 /* A frame of a shared channel that is as it should be, or nearly. */
 static void put_shared(struct far *c, unsigned kind) {
-    static const char *const syns[] = {"EM", "EM M3", "E", ""}, *const answers[] = {"EM M64", "EM",
-                                                                                    "EM M2", "E"};
+    static const char *const syns[] = {"EM", "EMS M3 Sweb", "E", ""}, *const answers[] = {
+                                                                          "EM M64", "EM", "EMS M2",
+                                                                          "E"};
     static const unsigned char windows[][4] = {
         {0, 0, 16, 0}, {0, 1, 0, 0}, {0}, {127, 255, 255, 255}, {128}};
     unsigned which = byte(), name = which % NAMES, length = 0;
@@ -453,6 +455,9 @@ static void run(const uint8_t *data, size_t size) {
                                      .zero = data[0] & 8 ? 50 : 0};
     sim_start(&world, data[0]);
     net_literal(proxy.service, "127.0.0.1", 5672);
+    services[0] = (struct service){.guests = data[0] & 16 ? "other" : NULL, .name = "web"};
+    net_literal(&services[0].at, "127.0.0.1", 5673);
+    services_count = 1;
     log_level_set("FATAL");
     if (!setjmp(end)) {
         if (IS_GUEST)

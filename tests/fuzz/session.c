@@ -28,11 +28,12 @@ static unsigned accept_shared(struct session *l) {
 static bool begins(struct session *l, uint8_t kind, uint8_t first, unsigned *actions) {
     *actions = 0;
     if (kind == '+' && l->state == SESSION_IDLE && l->role == SESSION_GUEST)
-        *actions = session_open(l, (const unsigned char *)"gues", first & 1);
+        *actions =
+            session_open(l, (const unsigned char *)"gues", first & 2 ? "web" : NULL, first & 1);
     else if (kind == '+' && l->state == SESSION_CONNECTING)
         *actions = session_connected(l, (const unsigned char *)"host");
     else if (kind == '*' && l->state == SESSION_IDLE && l->role == SESSION_GUEST)
-        *actions = session_open_shared(l, (const unsigned char *)"gues");
+        *actions = session_open_shared(l, (const unsigned char *)"gues", first & 2 ? "web" : NULL);
     else if (kind == '*' && l->state == SESSION_IDLE)
         *actions = accept_shared(l);
     else if (kind == '*' && l->state == SESSION_ESTABLISHED && l->many && !l->shared)

@@ -27,17 +27,19 @@ from lib.wire import ANY, Decoder, FakeHost
 
 BOOT_DEADLINE = 90
 KEEP_OPEN = 'sleep 1000'  # keeps what it has open until the test kills it: nothing waits for its end
+READY = b'ready 0 0\n'
 WORDS = 'quiet panic=-1 mitigations=off tsc=reliable no_timer_check nokaslr'
 
 
 def compile_c(source):
-    """A static program for tests, on this host and in guests, built when it is older than its source."""
+    """A static program for tests, on this host and in guests, built when it is older than its source, or than a header beside that."""
     source = ROOT / source
+    changed = max(path.stat().st_mtime for path in (source, *source.parent.glob('*.h')))
     program = BUILD / 'tests' / source.stem
     program.parent.mkdir(parents=True, exist_ok=True)
     with open(f'{program}.lock', 'w') as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
+        if not program.exists() or program.stat().st_mtime < changed:
             cc = subprocess.run([ROOT / 'applets/kbuild/find-cc'], stdout=subprocess.PIPE, text=True).stdout.split()
             subprocess.run([*cc, '-std=gnu11', '-O2', '-Wall', '-Wextra', '-static', '-o', f'{program}.new', source], check=True)
             os.replace(f'{program}.new', program)
@@ -112,7 +114,7 @@ class Guest:
             self.dir = pathlib.Path(tempfile.mkdtemp(prefix='vg', dir='/tmp'))
             self.stack.callback(shutil.rmtree, self.dir, ignore_errors=True)
             self.root = pathlib.Path(root or self.dir / 'h')
-            (self.root / name).mkdir(parents=True)
+            (self.root / name).mkdir(parents=True, exist_ok=True)
             self.sockets = [self.root / name / (n if n.endswith('.in') else f'{i}.sock') for i, n in enumerate(self.names)]
             self._build(binary, files or {})
             self._start(links, devices, memory, bus)
@@ -287,12 +289,14 @@ class Guest:
                 word = re.search(rb'(ready|out|end) (\d+) (\d+)\n$', line)  # before `ready` the serial line may say anything
                 if not word:
                     continue
-                job, number = self.jobs.get(int(word[2])), int(word[3])
-                data = stream.read(number) if word[1] == b'out' else b''
+                kind, job, number = word[1], self.jobs.get(int(word[2])), int(word[3])
+                data = self._output(stream, number) if kind == b'out' else b''
+                if data.endswith(READY):
+                    kind, job, number = b'ready', self.jobs.get(0), 0
                 if job:
                     with job.changed:
                         job.output += data
-                        if word[1] != b'out':
+                        if kind != b'out':
                             job.status = number
                         job.changed.notify_all()
         if self.moving:
@@ -301,6 +305,17 @@ class Guest:
         for job in list(self.jobs.values()):
             with job.changed:
                 job.changed.notify_all()
+
+    @staticmethod
+    def _output(stream, number):
+        """So many bytes; fewer, with READY as the last ones, if the guest was reset within them."""
+        data = b''
+        while len(data) < number and not data.endswith(READY):
+            piece = stream.read1(number - len(data))
+            if not piece:
+                break
+            data += piece
+        return data
 
     def _end(self):
         if self.qemu.poll() is None:

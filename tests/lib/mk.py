@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the tests of the build share: make in the tree or in a copy of it, and Kconfig's symbols."""
 import os
+import pathlib
 import re
 import shutil
 import subprocess
@@ -30,7 +31,9 @@ def build(out, config='', *args, **more):
 
 def copy_tree(to):
     """A copy of the tree without what is built."""
-    shutil.copytree(ROOT, to, ignore=shutil.ignore_patterns('.git', 'build*', '.config', '__pycache__'), symlinks=True)
+    def built(directory, names):
+        return [n for n in names if n in ('.git', '.config', '__pycache__') or n.startswith('build') and pathlib.Path(directory) == ROOT]
+    shutil.copytree(ROOT, to, ignore=built, symlinks=True)
     return to
 
 

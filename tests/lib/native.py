@@ -76,7 +76,7 @@ class Lib:
     def __init__(self, name, cc, flags, config, build=True):
         self.dir = BUILD / 'tests' / name
         self.dir.mkdir(parents=True, exist_ok=True)
-        lines = (f'# CONFIG_{k} is not set\n' if v == 'n' else f'CONFIG_{k}={v}\n' for k, v in config.items())
+        lines = (f'# CONFIG_{k} is not set\n' if v == 'n' else f'CONFIG_{k}={v}\n' for k, v in {'FEATURE_SANDBOX': 'n', **config}.items())
         (self.dir / 'config').write_text(''.join(lines))
         self.header = self.dir / 'config.h'
         subprocess.run([os.environ.get('AWK', 'awk'), '-f', 'applets/kbuild/kconfig.awk', '-v', 'mode=build',

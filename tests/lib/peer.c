@@ -34,11 +34,9 @@
  * errno is that of the failed call; ms goes from before connect() or after accept() to the end.
  * `rate N in N ms` follows -n. */
 /* clang-format on */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -47,10 +45,10 @@
 #include <sys/prctl.h>
 #include <sys/select.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "bytes.h"
 
 enum { SPAN = 65536 };
 enum order { BOTH, ASK, ANSWER };
@@ -82,36 +80,7 @@ static void die(const char *what) {
     exit(1);
 }
 
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
-}
-
 /* ---- streams ---- */
-
-static uint64_t word(uint64_t seed, uint64_t index) {
-    uint64_t x = seed + index * 0x9e3779b97f4a7c15u;
-    if (!index)
-        return seed;
-    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-    return x ^ x >> 31;
-}
-
-/* The bytes of the stream from offset on. */
-static void fill(unsigned char *to, size_t size, uint64_t seed, uint64_t offset) {
-    while (size) {
-        uint64_t w = word(seed, offset / 8);
-        size_t skip = offset % 8, n = 8 - skip;
-        if (n > size)
-            n = size;
-        memcpy(to, (unsigned char *)&w + skip, n);
-        to += n;
-        size -= n;
-        offset += n;
-    }
-}
 
 static void check(struct talk *t, const unsigned char *data, size_t size) {
     static unsigned char wanted[SPAN];
@@ -254,34 +223,13 @@ static void on_alarm(int sig) {
     _exit(3);
 }
 
-/* ---- addresses ---- */
-
-static socklen_t address(const char *text, struct sockaddr_storage *to) {
-    memset(to, 0, sizeof *to);
-    if (strchr(text, '/')) {
-        struct sockaddr_un *un = (void *)to;
-        un->sun_family = AF_UNIX;
-        strncpy(un->sun_path, text, sizeof un->sun_path - 1);
-        return sizeof *un;
-    }
-    struct sockaddr_in *in = (void *)to;
-    in->sin_family = AF_INET;
-    in->sin_port = htons((uint16_t)atoi(text));
-    in->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    return sizeof *in;
-}
+/* ---- both ways to begin ---- */
 
 static int serve(const char *where) {
-    struct sockaddr_storage at;
-    socklen_t size = address(where, &at);
-    int one = 1, listener = socket(at.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (at.ss_family == AF_UNIX)
-        unlink(where);
-    if (bind(listener, (void *)&at, size) || listen(listener, 128) ||
-        getsockname(listener, (void *)&at, &size))
+    int listener, port = listen_at(where, &listener);
+    if (port < 0)
         die(where);
-    printf("port %d\n", at.ss_family == AF_INET ? ntohs(((struct sockaddr_in *)&at)->sin_port) : 0);
+    printf("port %d\n", port);
     fflush(stdout);
     for (int i = 0; !plan.connections || i < plan.connections; i++) {
         int fd = accept(listener, 0, 0);

@@ -1,24 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """An ssh server and rsync for test guests: Debian's, unpacked by tests/deps; and how OpenSSH's client of this system gets in."""
-import os
-import re
 import shutil
 import subprocess
 
+from lib.unpacked import libraries, library_path
 from lib.vt import BUILD
 
 CACHE = BUILD / 'cache/ssh'
-LIBRARIES = ':'.join(map(str, CACHE.glob('usr/lib/*-linux-*')))
+LIBRARIES = library_path(CACHE)
 HOME = BUILD / 'tests/ssh'
-
-
-def libraries(program):
-    """What a program of this system needs, where it looks for it."""
-    text = subprocess.run(['ldd', program], env={**os.environ, 'LD_LIBRARY_PATH': LIBRARIES}, stdout=subprocess.PIPE, text=True, check=True).stdout
-    found = dict(re.findall(r'^\s*(\S+) => (/\S+|\S+/\S+) \(', text, re.M))
-    found = {f'usr/lib/x86_64-linux-gnu/{name}': path for name, path in found.items()}
-    loader = re.search(r'^\s*(/\S*ld-linux\S*)', text, re.M)[1]
-    return {**found, loader[1:]: loader}
 
 
 def ssh_files():
@@ -35,7 +25,7 @@ def ssh_files():
     files = {'etc/passwd': HOME / 'passwd', 'etc/shells': HOME / 'shells', 'etc/group': HOME / 'group',
              'root/.ssh/authorized_keys': HOME / 'key.pub', **programs}
     for program in programs.values():
-        files.update(libraries(program))
+        files.update(libraries(program, LIBRARIES))
     return files
 
 

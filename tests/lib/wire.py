@@ -134,10 +134,11 @@ class Talk:
 class Peer(Talk):
     """The listening end of a channel. guest, host: the tokens of its connection."""
 
-    def __init__(self, t, path):
+    def __init__(self, t, path, mode=0o755):
         self.t, self.path, self.conn = t, str(path), None
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(self.path)
+        os.chmod(self.path, mode)
         self.listener.listen(1)
         self.listener.settimeout(DEADLINE)
         t.defer(self.remove)

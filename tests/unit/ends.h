@@ -117,6 +117,7 @@ extern struct peer peers[8];
 extern unsigned app_count, session_count, peer_count;
 extern unsigned ends_size; /* the longest stream */
 extern bool ends_slow;     /* readers pause */
+extern bool ends_limited;  /* (host) a SYN may end a connection that was aborted, for its place */
 
 void ends_start(void);
 struct peer *peer_new(bool is_host, const char *name);

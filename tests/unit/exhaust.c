@@ -4,9 +4,12 @@
  * one channel, through every order of events of a small scenario: two clients and their services,
  * credit for 2 bytes, a port that takes few writes, a socket that takes part of a frame, and
  * faults: the host or the guest is killed and another one comes, seen or unseen, ours, ours without
- * M, or the original.
+ * M or without S, or the original.
  *
  *     exhaust CLIENTS FAULTS [LIMIT]      0: no fault at all
+ *
+ * CLIENTS is their number, and c: each ends with its last byte; q: and says all at once; n: every
+ * other client, the first one too, asks for a service by name.
  *
  * Depth first. All that the programs and this test have is static, and lies in .data (see
  * unit.test): a state is a copy of it. States that are alike are looked at once. Where nothing
@@ -27,7 +30,9 @@
 #include "../../applets/lib/base/loop.h"
 #include "../../applets/lib/base/memory.h"
 #include "../../applets/lib/base/net.h"
+#include "../../applets/lib/base/opt.h"
 #include "../../applets/lib/base/pool.h"
+#include "../../applets/lib/base/where.h"
 #include "../../applets/lib/relay/guests.h"
 #include "../../applets/lib/relay/initiator.h"
 #include "../../applets/lib/relay/qemu.h"
@@ -35,6 +40,7 @@
 #include "../../applets/lib/relay/relay.h"
 #include "../../applets/lib/relay/responder.h"
 #include "../../applets/lib/relay/sender.h"
+#include "../../applets/lib/relay/services.h"
 #include "../../applets/lib/relay/tick.h"
 
 enum {
@@ -50,12 +56,14 @@ enum {
     SOCKET_CAP = 33 /* bytes that the socket takes until the guest reads */
 };
 
-enum kind { OURS, WITHOUT_M, ORIGINAL, NOBODY };
-static const char *const kinds[] = {"ours", "ours without M", "the original", "nobody"};
+enum kind { OURS, WITHOUT_M, WITHOUT_S, ORIGINAL, NOBODY };
+static const char *const kinds[] = {"ours", "ours without M", "ours without S", "the original",
+                                    "nobody"};
 
 /* A TCP peer. in: what the program may read; room: how much it may write. */
 struct app {
-    bool there, open, said, ended, in_eof, dead, mute, pending, out_eof, out_reset, slow, counts;
+    bool there, open, said, ended, in_eof, dead, mute, pending, out_eof, out_reset, slow, counts,
+        named;
     unsigned in, got, room;
     int other; /* whose bytes came; -1: nobody's yet */
 };
@@ -74,10 +82,11 @@ static struct pipe {
 static struct channel guest, host;
 static struct guest the_guest;
 static enum kind kind = NOBODY;
-static unsigned services, tokens, faults_left, client_count;
+static unsigned services_used, tokens, faults_left, client_count;
 static long long now = 1000;
 static bool idle;                  /* time brings nothing */
 static bool faulty, coarse, quick; /* who says something ends at once; says it at once */
+static bool naming;                /* clients ask for a service by name */
 static struct original {
     int state; /* 0 LISTEN, 1 SYN_RCVD, 2 ESTABLISHED */
     unsigned char tokens[8];
@@ -211,6 +220,8 @@ static ssize_t app_write(struct app *a, const unsigned char *p, size_t n) {
         if (apps[whose].other >= 0 && apps[whose].other != a - apps)
             fail("app %d gets bytes of %d, which has %d", (int)(a - apps), whose,
                  apps[whose].other);
+        if (apps[whose].named != a->named)
+            fail("app %d, of another service, gets bytes of %d", (int)(a - apps), whose);
         a->other = whose;
     }
     a->got += (unsigned)n;
@@ -263,14 +274,16 @@ static ssize_t port_write(const unsigned char *p, size_t n) {
     return (ssize_t)n;
 }
 
-/* A host without M does not see the letter. */
+/* A host without M, or without S, does not see the letter. */
 static ssize_t socket_read(unsigned char *p, size_t n) {
+    unsigned at = kind == WITHOUT_M ? 1 : 2;
+
     if (!up.n)
         return none(EAGAIN);
     n = pipe_get(&up, p, n);
-    for (size_t i = 0; kind == WITHOUT_M && i + FRAME_HEADER + 2 <= n; i++)
+    for (size_t i = 0; kind != OURS && i + FRAME_HEADER + at < n; i++)
         if (!memcmp(p + i, "VS1A", 4))
-            p[i + FRAME_HEADER + 1] = 'x';
+            p[i + FRAME_HEADER + at] = 'x';
     return (ssize_t)n;
 }
 
@@ -356,19 +369,24 @@ bool net_unsent(int fd) { return (void)fd, false; }
 bool qemu_is_monitor(const unsigned char *p, size_t n) { return (void)p, (void)n, false; }
 bool net_is_reset(int fd) { return app_of(fd)->dead; }
 bool net_is_local(const struct net_address *a) { return (void)a, true; }
+int net_path(struct net_address *a, const char *path) { return (void)a, (void)path, -1; }
+int where_any(struct net_address *a, const char *text) { return (void)a, (void)text, -1; }
+void opt_add(char letter, const char **values, unsigned *count, unsigned most, const char *value) {
+    (void)letter, (void)values, (void)count, (void)most, (void)value;
+}
 int net_connect(const struct net_address *a, bool *pending) {
-    int fd = FIRST + CLIENTS + (int)services;
+    int fd = FIRST + CLIENTS + (int)services_used;
 
-    (void)a;
-    if (services == SERVICES)
+    if (services_used == SERVICES)
         fail("the test needs more services");
-    apps[CLIENTS + services++] = (struct app){.there = true,
-                                              .open = true,
-                                              .pending = true,
-                                              .room = services == 1 ? 1 : 9,
-                                              .slow = services == 1,
-                                              .other = -1,
-                                              .counts = true};
+    apps[CLIENTS + services_used++] = (struct app){.there = true,
+                                                   .open = true,
+                                                   .pending = true,
+                                                   .room = services_used == 1 ? 1 : 9,
+                                                   .slow = services_used == 1,
+                                                   .other = -1,
+                                                   .counts = true,
+                                                   .named = naming && a == &services->at};
     *pending = true;
     return fd;
 }
@@ -542,9 +560,10 @@ static void settle(void) {
 
     role = &initiator;
     while ((c = find_void()) != NULL && may_open()) {
+        const char *name = c->session.name;
         long long since = c->since;
 
-        initiator_open(&guest, initiator_take(c), "client", since);
+        initiator_open(&guest, initiator_take(c), "client", name, since);
     }
     c = conn_current(&guest);
     if (c && session_lingers(&c->session) && !conn_is_stuck(c))
@@ -763,10 +782,15 @@ static void happen(struct event e) {
         say(a, quick && !a->dead);
         break;
     case COME:
-        *a = (struct app){.there = true, .open = true, .room = 9, .other = -1, .counts = true};
+        *a = (struct app){.there = true,
+                          .open = true,
+                          .room = 9,
+                          .other = -1,
+                          .counts = true,
+                          .named = naming && e.arg % 2 == 0};
         say(a, quick);
         role = &initiator;
-        initiator_open(&guest, FIRST + e.arg, "client", now);
+        initiator_open(&guest, FIRST + e.arg, "client", a->named ? "web" : NULL, now);
         settle();
         break;
     case SAY:
@@ -823,7 +847,8 @@ static void add_conn(const struct conn *c) {
     number(l->state | l->eos << 8 | l->sent_eof << 9 | l->got_eof << 10 | l->first << 11 |
            l->answered << 12 | l->abort << 13 | l->many << 14 | l->shared << 15 | l->offered << 16 |
            c->connecting << 17 | c->shut_due << 18 | c->shut << 19 | c->apart << 20 |
-           c->writable << 21 | c->readable << 22 | (c->error != 0) << 23 | c->progress << 24);
+           c->writable << 21 | c->readable << 22 | (c->error != 0) << 23 | c->progress << 24 |
+           l->services << 25 | (l->name != NULL) << 26);
     number((unsigned long long)l->credit << 32 | l->granted);
     number((unsigned long long)(unsigned)c->fd << 32 | c->due);
     number((unsigned long long)c->coming << 32 | c->window.n);
@@ -849,7 +874,7 @@ static void add_channel(const struct channel *ch) {
     number((unsigned)ch->end.attached | ch->end.aligned << 1 | ch->end.broken << 2 |
            ch->shared << 3 | ch->init_due << 4 | ch->held << 5 | ch->adjacent << 6 |
            (*ch->refusal != 0) << 7 | ch->silent << 8 | ch->spent << 9 | ch->paused << 10 |
-           (ch->since_init < 15 ? ch->since_init : 15) << 12);
+           ch->services << 11 | (ch->since_init < 15 ? ch->since_init : 15) << 12);
     number(index_of(ch, ch->target) << 16 | index_of(ch, ch->gathered) << 8 |
            index_of(ch, ch->resting));
     number((unsigned long long)ch->rest_bytes << 32 | ch->places);
@@ -879,7 +904,7 @@ static uint64_t state(void) {
     number(up.n << 8 | up.writes);
     add(down.bytes, down.n);
     number(down.n << 8 | (unsigned)down.fence);
-    number(kind | services << 4 | tokens << 8 | faults_left << 16 | idle << 24);
+    number(kind | services_used << 4 | tokens << 8 | faults_left << 16 | idle << 24);
     if (kind == ORIGINAL)
         add(&original, sizeof original);
     add_channel(&guest);
@@ -1033,6 +1058,7 @@ int main(int argc, char **argv) {
     common->size = (size_t)1 << (argc > 3 && atoi(argv[3]) > 3000000 ? 26 : 23);
     common->visited = calloc(common->size, sizeof *common->visited);
     quick = argc > 1 && strchr(argv[1], 'q');
+    naming = argc > 1 && strchr(argv[1], 'n');
     coarse = quick || (argc > 1 && strchr(argv[1], 'c'));
     client_count = argc > 1 ? (unsigned)atoi(argv[1]) : 2;
     faults_left = argc > 2 ? (unsigned)atoi(argv[2]) : 0;
@@ -1040,6 +1066,8 @@ int main(int argc, char **argv) {
     common->limit = argc > 3 ? strtoull(argv[3], NULL, 10) : 0;
     clock_gettime(CLOCK_MONOTONIC, &begin);
     relay_init(&initiator, CHANNEL_BUSY_GUEST, CONN_MAX);
+    if (naming)
+        services[services_count++].name = "web";
     responder_init(&service, 100);
     channel_limit_busy(4); /* both ends are in one process */
     know_pools();

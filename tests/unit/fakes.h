@@ -26,6 +26,7 @@ static void fake_start_ports(names_fn *fn) { fake_start(false, fn); }
 static void fake_start_guests(names_fn *fn) { fake_start(true, fn); }
 
 void root_set(const char *path) { (void)path; }
+void root_check_names(void) {}
 
 const char *root_path(const char *name) {
     static char path[ROOT_PATH];

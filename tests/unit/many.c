@@ -317,7 +317,7 @@ static void take_syn(struct peer *p) {
     for (unsigned i = 0; i < session_count; i++)
         if (!memcmp(sessions[i].tokens.guest, p->tokens.guest, TOKEN))
             sim_fail("%s: a guest token is used again", p->name);
-    if (p->length != 2 || memcmp(p->text, "EM", 2))
+    if (p->length != 3 || memcmp(p->text, "EMS", 3))
         sim_fail("%s: a SYN without M on a shared channel", p->name);
     if (many_count(p) >= p->places)
         sim_fail("%s: more than %u connections", p->name, p->places);

@@ -15,8 +15,8 @@ static const struct opt options[] = {{'r', NULL, "a flag", set_flag},
                                      {'n', "NAME...", "a name", set_name},
                                      {'u', "PATH", "a path", set_path},
                                      {0}};
-static const struct opt_applet applet = {"vios-test", "[-r] [operand]", "About it.\n", options, 3,
-                                         true};
+static const struct opt_applet applet = {
+    "vios-test", "[-r] [operand]", "About it.\n", "vios-test -r", options, 3, true};
 
 /* What a command line leads to: what was set and the operands, or the exit status and all output.
  */

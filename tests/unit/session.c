@@ -99,7 +99,7 @@ static struct session bring_shared(enum session_role role, enum before b) {
     struct session l = {.role = (unsigned char)role};
 
     if (role == SESSION_GUEST)
-        session_open_shared(&l, G);
+        session_open_shared(&l, G, NULL);
     else
         accept_shared(&l, &syn);
     if (b == SHARED_ASKING_S)
@@ -133,7 +133,7 @@ static struct session bring(enum session_role role, enum before b) {
     if (b == IDLE)
         return l;
     if (role == SESSION_GUEST)
-        session_open(&l, G, true);
+        session_open(&l, G, NULL, true);
     else
         frame_to(&l, 'A', G, "????", eos ? "E" : "");
     if (b <= CONNECTING)
@@ -411,11 +411,11 @@ static void refusal_counts_only_for_the_only_syn(void) {
     struct frame f = make('H', "RRRR", "RRRR", 0);
     struct session l;
 
-    session_open(&l, G, false);
+    session_open(&l, G, NULL, false);
     CHECK(!session_concerns(&l, &f));
     EQUAL(session_frame(&l, &f, "", 0), 0);
     EQUAL(l.state, SESSION_SYN_SENT);
-    session_open(&l, G, true);
+    session_open(&l, G, NULL, true);
     CHECK(session_concerns(&l, &f));
 }
 
@@ -449,7 +449,7 @@ static void capabilities(void) {
         EQUAL(host.eos, texts[i].eos);
         EQUAL(host.offered, *texts[i].text != '\0');
         EQUAL(session_may_explain(&host), *texts[i].text != '\0');
-        session_open(&guest, G, true);
+        session_open(&guest, G, NULL, true);
         frame_to(&guest, 'C', G, H, texts[i].text);
         EQUAL(guest.eos, texts[i].eos);
     }
@@ -531,6 +531,47 @@ static void who_takes_many(void) {
     }
 }
 
+/* A SYNACK without S to a SYN with a name: nothing goes, a RESET. Without a name it is as
+ * before. */
+static void names(void) {
+    static const struct {
+        const char *name, *text;
+        bool accepted;
+    } texts[] = {{"web", "EMS M64", true}, {"web", "S", true},    {"web", "EM M64", false},
+                 {"web", "", false},       {"web", "E S", false}, {"web", "es", false},
+                 {NULL, "EM M64", true},   {NULL, "", true},      {NULL, "ES", true}};
+
+    for (unsigned i = 0; i < 2 * (sizeof texts / sizeof *texts); i++) {
+        const char *text = texts[i / 2].text;
+        struct session l;
+
+        if (i % 2)
+            session_open_shared(&l, G, texts[i / 2].name);
+        else
+            session_open(&l, G, texts[i / 2].name, true);
+        CHECK(session_reads_local(&l) == (i % 2));
+        frame_to(&l, 'C', G, H, text);
+        EQUAL(session_is_open(&l), texts[i / 2].accepted);
+        if (texts[i / 2].accepted)
+            continue;
+        EQUAL(l.state, SESSION_OVER);
+        CHECK(l.why == session_nameless && !session_reads_local(&l));
+    }
+}
+
+static void accepts_what_was_offered(void) {
+    static const char *const texts[][2] = {
+        {"EMS Sweb", "EMS"}, {"EM", "EM"},  {"ES", "ES"}, {"S", "S"},
+        {"MS", "S"},         {"E Sx", "E"}, {"", ""}};
+
+    for (unsigned i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct session l = {.role = SESSION_HOST};
+
+        frame_to(&l, 'A', G, "????", texts[i][0]);
+        SAME_TEXT(session_accepted(&l), texts[i][1]);
+    }
+}
+
 static void random_events(void) {
     for (int i = 0; i < 30000; i++) {
         struct session l = {.role = (unsigned char)(i & 1)};
@@ -541,9 +582,9 @@ static void random_events(void) {
                      unit_random(4) ? l.tokens.host : H, unit_random(3));
 
             if (l.role == SESSION_GUEST && l.state == SESSION_IDLE && !unit_random(3))
-                session_open(&l, G, unit_random(2));
+                session_open(&l, G, NULL, unit_random(2));
             else if (l.role == SESSION_GUEST && l.state == SESSION_IDLE && !unit_random(3))
-                session_open_shared(&l, G);
+                session_open_shared(&l, G, NULL);
             else if (l.role == SESSION_HOST && l.state == SESSION_IDLE && !unit_random(3))
                 accept_shared(&l, &f);
             else if (l.state == SESSION_CONNECTING && !unit_random(3))
@@ -596,7 +637,7 @@ static void a_pair_comes_to_its_end(void) {
         unsigned total[2] = {s[0].left, s[1].left}, got[2] = {0, 0};
         int rounds = 0;
 
-        carry_out(&s[0], &s[1], session_open(&s[0].l, G, true), agree);
+        carry_out(&s[0], &s[1], session_open(&s[0].l, G, NULL, true), agree);
         if (!agree)
             s[1].q[0].length = 0; /* an original guest offers nothing */
         while (s[0].l.state != SESSION_OVER || s[1].l.state != SESSION_OVER) {
@@ -647,6 +688,8 @@ static const struct unit_case cases[] = {
     {"patience", patience},
     {"credit", credit},
     {"who-takes-many", who_takes_many},
+    {"names", names},
+    {"accepts-what-was-offered", accepts_what_was_offered},
     {"random-events", random_events},
     {"a-pair-comes-to-its-end", a_pair_comes_to_its_end},
 };

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -581,6 +583,10 @@ int __wrap_getsockopt(int fd, int level, int name, void *p, socklen_t *n) {
     if (name == SO_PEERCRED) { /* nobody is QEMU here */
         errno = ENOTCONN;
         return -1;
+    }
+    if (name == TCP_INFO) {
+        *(unsigned char *)p = f->in_reset ? TCP_CLOSE : TCP_ESTABLISHED;
+        return 0;
     }
     *(int *)p = f->error;
     f->error = 0;
