@@ -208,7 +208,8 @@ bench:
 	BUILD=$(O) tests/bench/isolation
 	BUILD=$(O) tests/bench/isolation --inward
 
-soak: all
+soak:
+	$(MAKE) all
 	BUILD=$(O) tests/soak
 
 # Of the objects of the binary.
