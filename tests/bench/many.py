@@ -102,6 +102,7 @@ class Many:
             client.wait_output(rb'^ready')
             place.hosts[subject].send(19)  # SIGSTOP
             before = int(place.vm.check(sent))
+            # a second between two looks: it takes no more if both see the same
             client.signal(10)  # SIGUSR1
             after = int(place.vm.check(f'a=; b=$({sent}); until [ "$a" = "$b" ] && [ $b -gt {before} ]; do a=$b; sleep 1; b=$({sent}); done; echo $b'))
             client.kill()
