@@ -12,7 +12,9 @@
 The guest is booted once for all cases of a file; proxies, services and clients are new for each case. After a failed case the next
 one gets a new guest."""
 import atexit
+import contextlib
 import re
+from signal import SIGUSR1
 
 from lib import guest
 from lib import vt
@@ -79,6 +81,7 @@ class Rig:
 
     def _end(self, kind, *_):
         if kind and kind is not vt.Skip:
+            self._tables()
             for job in self.jobs:
                 print(*(f'#   {line}' for line in [f'guest: {job.command}', *job.text.splitlines()[-30:]]), sep='\n', flush=True)
             Shared.drop()
@@ -86,6 +89,14 @@ class Rig:
         for job in self.jobs:
             if job.running:
                 job.kill()
+
+    def _tables(self):
+        """What both proxies have, for a failed case; the guest's is in its job's text."""
+        with contextlib.suppress(Exception):
+            print(*(f'#   {line}' for line in self.host_proxy.table()), sep='\n', flush=True)
+        with contextlib.suppress(Exception):
+            self.guest_proxy.signal(SIGUSR1)
+            self.guest_proxy.wait_output(rb'NOTICE: total')
 
     # ---- the proxies ----
 
