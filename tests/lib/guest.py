@@ -243,8 +243,8 @@ class Guest:
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 
-    def move(self):
-        """The guest goes on, with its commands, in another QEMU, as when it is saved and restored."""
+    def move(self, restored=lambda: None):
+        """The guest goes on, with its commands, in another QEMU, as when it is saved and restored; restored() is called before."""
         self.qmp('stop')
         self.qmp('migrate', uri=f'exec:cat >{self.dir}/state')
         wait_until(lambda: self.qmp('query-migrate').get('status') == 'completed', 'QEMU to save the guest')
@@ -254,6 +254,7 @@ class Guest:
         self.moving = False
         self._run('-incoming', f'exec:cat {self.dir}/state')
         wait_until(lambda: self.qmp('query-status')['status'] == 'paused', 'QEMU to restore the guest')
+        restored()
         self.qmp('cont')
 
     def reset(self):

@@ -100,9 +100,10 @@ class Rig:
 
     # ---- the proxies ----
 
-    def start(self, port=0):
+    def start(self, port=0, *options):
+        """options: of the guest's proxy."""
         self.start_host(port)
-        self.start_guest()
+        self.start_guest(*options)
         self.attached()
 
     def start_guest(self, *options, level='INFO'):
@@ -119,6 +120,10 @@ class Rig:
         """Waits until the guest sees the host side of these ports attached; of all by default."""
         for i in range(len(self.names)) if hosts is None else hosts:
             self.guest.check(f'until grep -q "^host_connected: 1" {self._debug(i)}; do usleep 10000; done')
+
+    def host_has(self, count):
+        """Waits until the host's proxy has so many channels open, whether the guest runs or not."""
+        vt.wait_until(lambda: len([line for line in self.host_proxy.table() if re.search(r' free  ', line)]) == count, f'{count} free channels')
 
     def detached(self):
         for i in range(len(self.names)):
@@ -220,11 +225,11 @@ class Rig:
 
 # ---- connections on all channels ----
 
-def started(t, variant):
-    """Everything, with a service that sends and receives without end."""
+def started(t, variant, *options):
+    """Everything, with a service that sends and receives without end. options: of the guest's proxy."""
     rig = Rig(t, variant)
     rig.service_proc = rig.service('-s', ENDLESS, '-r', ENDLESS, '-S', t.rng.getrandbits(50))
-    rig.start()
+    rig.start(0, *options)
     return rig
 
 

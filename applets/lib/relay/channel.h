@@ -113,6 +113,7 @@ struct channel {
     bool visited;             /* (host) there was one */
     bool crowded;             /* (host) its guest has many channels */
     bool doubtful;            /* (host) QEMU may not read the port */
+    bool redone;              /* (host) it was opened again for that, and nothing has come since */
     bool heard;               /* (host) something has come since it was opened */
     bool monitor; /* (host) QEMU's, no channel: left alone as long as it is this socket */
     bool foul;    /* (host) it holds what nobody may close: never opened, nor forgotten */

@@ -46,7 +46,7 @@ void guard_came(struct channel *ch, size_t n) {
     if (!ch->heard)
         meet(ch, ch->in->bytes + ch->in->filled - n, n);
     if (n)
-        ch->doubtful = false;
+        ch->doubtful = ch->redone = false;
     if (is_idle(ch))
         guard_junk(ch, n);
 }

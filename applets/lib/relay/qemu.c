@@ -15,6 +15,9 @@
 /* Milliseconds that QEMU gets to notice that the visitor has shut down; where there are many. */
 enum { PATIENCE = 300, PATIENCE_CROWDED = 100 };
 
+/* Milliseconds between looks, at most, whether a stopped guest goes on. */
+enum { LOOK_MAX = 60000 };
+
 /* QEMU keeps 32 pieces of news, each an attach or a detach, until a guest has read them, and drops
  * others. Few channels can be attached at once, even after a host that has just died. More are
  * attached a little later, with one piece of news for each. vios-protocol(7), socket fact 7. */
@@ -47,10 +50,11 @@ static void leave(struct channel *ch) {
     ch->visitor = -1;
 }
 
-/* The visitor goes; the proxy's own turn is next. */
+/* The visitor goes; the proxy's own turn is next. A guest that was not writing may be stopped, with
+ * a port that has long been full: it is done again, but once. */
 static void pass(struct channel *ch, bool noticed, long long now) {
     leave(ch);
-    ch->doubtful &= !noticed;
+    ch->doubtful = !noticed && (ch->doubtful || !ch->redone);
     if (!ch->foul)
         retry_at(ch, ch->crowded ? turn(ch, now) : now);
 }
@@ -105,12 +109,14 @@ bool qemu_is_deaf(struct channel *ch, long long now) {
     if (!ch->doubtful)
         return false;
     if (net_unsent(ch->end.fd)) {
-        retry_later(ch, now);
+        ch->backoff = ch->backoff < LOOK_MAX / 2 ? 2 * ch->backoff : LOOK_MAX;
+        retry_at(ch, now + ch->backoff);
         return false;
     }
     ch->doubtful = false;
     ch->backoff = 0;
-    return !(loop_peek(ch->end.fd) & LOOP_READ);
+    ch->redone = !(loop_peek(ch->end.fd) & LOOP_READ);
+    return ch->redone;
 }
 
 bool qemu_is_monitor(const unsigned char *p, size_t n) {

@@ -6,9 +6,8 @@
  * now and then, 10.0 always). So a visitor goes first. It must not end in the same way: it only
  * shuts down its sending side, reads on, and waits until QEMU has hung up. QEMU does not notice
  * while the guest is stopped, has the port closed, or does not read it. Then the visitor closes
- * anyway. If the guest was writing, the port is in doubt: if QEMU takes the greeting later, and
- * nothing has come from the guest by then, all of it is done again. vios-protocol(7), socket facts
- * 6 and 7. */
+ * anyway, and the port is in doubt: if QEMU takes the greeting later, and nothing has come from the
+ * guest by then, all of it is done again. vios-protocol(7), socket facts 6 and 7. */
 #ifndef VIOS_QEMU_H
 #define VIOS_QEMU_H
 
