@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 
+from lib import pool
 from lib.vt import ROOT, VIOS, main
 
 APART = 'VIOS_TEST_APART'
@@ -47,6 +48,7 @@ def example(t, text, *args, **options):
 
 def main_apart():
     if APART in os.environ:
+        pool.workers = 1  # the cases share these
         main()
     elif os.geteuid() or not shutil.which('unshare'):
         print('1..0 # SKIP no root, or no unshare')

@@ -7,10 +7,12 @@ import re
 import shutil
 import subprocess
 
+from lib import pool
 from lib.guest import WORDS
 from lib.tcp import Service
 from lib.vt import BUILD, ROOT, VIOS, Late, Skip, equal, main, wait_until
 
+pool.weight = pool.BUSY
 BOOT_DEADLINE = 90
 SECRET = b'a key from the host\n'
 CONF = 'etc/vios/initramfs.conf'
@@ -249,6 +251,7 @@ def fetches(t, image, **more):
 
 def main_and_forget():
     """main(), and the images go."""
+    pool.workers = 1  # the cases share them
     try:
         main()
     finally:

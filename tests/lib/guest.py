@@ -22,6 +22,7 @@ import tempfile
 import threading
 from signal import SIGKILL, SIGTERM
 
+from lib import pool, vt
 from lib.vt import BUILD, DEADLINE, ROOT, VIOS, Late, wait_until
 from lib.wire import ANY, Decoder, FakeHost
 
@@ -322,6 +323,12 @@ class Guest:
         if self.qemu.poll() is None:
             self.qemu.kill()
         self.qemu.wait()
+
+
+def main():
+    """vt.main(), where the cases share guests."""
+    pool.workers, pool.weight = 1, pool.BUSY
+    vt.main()
 
 
 def debug(i):

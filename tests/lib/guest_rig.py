@@ -16,9 +16,9 @@ import contextlib
 import re
 from signal import SIGUSR1
 
-from lib import guest
-from lib import vt
+from lib import guest, pool, vt
 
+pool.workers, pool.weight = 1, pool.BUSY  # the cases share the guest
 PORT = 5672
 # The binary's name in the guest. With the default one all clients share one channel.
 ONE_EACH = [('one-each', 'one'), ('smallest-buffers', 'small')]

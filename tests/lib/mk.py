@@ -6,9 +6,11 @@ import re
 import shutil
 import subprocess
 
+from lib import pool
 from lib.vt import ROOT
 
-JOBS = f'-j{len(os.sched_getaffinity(0))}'
+pool.weight = pool.BUSY
+JOBS = f'-j{1 if pool.SLOTS else len(os.sched_getaffinity(0))}'
 
 
 def make(*args, cwd=ROOT, path=None, status=0, **env):

@@ -31,7 +31,7 @@ import threading
 import time
 import traceback
 
-from lib import tap
+from lib import pool, tap
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = (ROOT / os.environ.get('BUILD', 'build')).resolve()
@@ -39,7 +39,7 @@ VIOS = BUILD / 'vios'
 GUEST, HOST = 'vios-proxy-guest', 'vios-proxy-host'
 LEVELS = 'FATAL ALERT ERROR WARN NOTICE INFO DEBUG'.split()
 DEADLINE = 20       # seconds; long after a condition should have come true: ends a hung test, decides nothing else
-CASE_DEADLINE = 60  # of a whole case
+CASE_DEADLINE = 150  # of a whole case, also beside other work
 
 SEED = os.environ.get('SEED') or str(random.SystemRandom().randrange(10**9))
 cases = []
@@ -320,7 +320,7 @@ def expired(*_):
 
 
 def run(name, function, args, deadline):
-    """One case; true unless it fails."""
+    """One case: the kind of its result, its name, and why."""
     t = Test(name)
     signal.alarm(deadline)
     try:
@@ -338,18 +338,29 @@ def run(name, function, args, deadline):
             finally:
                 signal.alarm(0)
     except Skip as why:
-        tap.result('skip', name, ' '.join(str(why).split()))
+        return 'skip', name, ' '.join(str(why).split())
     except Exception as why:
         text = ' '.join(f'{type(why).__name__} {why}'.split())
-        tap.result('not ok', name, text[:300])
-        return False
-    else:
-        tap.result('ok', name)
-    return True
+        return 'not ok', name, text[:300]
+    return 'ok', name, ''
+
+
+def results(chosen):
+    """What run() returns for each of these cases, as they end."""
+    if not pool.SLOTS or min(pool.workers, len(chosen)) < 2:
+        for c in chosen:
+            with pool.slots(pool.weight):
+                result = run(*c)
+            yield result
+        return
+    for number, result, text in pool.run(len(chosen), lambda number: run(*chosen[number])):
+        tap.show(text.decode(errors='backslashreplace'))
+        yield result or ('not ok', chosen[number][0], 'its process died')
 
 
 def main():
     wanted = sys.argv[1:]
+    os.environ.pop('SLOTS', None)  # not for tests that a test runs
     signal.signal(signal.SIGALRM, expired)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job has it ignored, and programs inherit that
@@ -361,6 +372,7 @@ def main():
     for w in missing:
         tap.result('not ok', w, 'no such case')
     good = not missing
-    for c in chosen:
-        good &= run(*c)
+    for result in results(chosen):
+        tap.result(*result)
+        good &= result[0] != 'not ok'
     sys.exit(not good)
