@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 
-from lib import pool
+from lib import objects, pool
 from lib.vt import ROOT
 
 pool.weight = pool.BUSY
@@ -14,8 +14,9 @@ JOBS = f'-j{1 if pool.SLOTS else len(os.sched_getaffinity(0))}'
 
 
 def make(*args, cwd=ROOT, path=None, status=0, **env):
-    """What make says; its exit status must be as given. path: the PATH, with the tools that make is to find."""
-    clean = {k: v for k, v in os.environ.items() if not re.match(r'MAKE|MFLAGS|CC$|CFLAGS$|LDFLAGS$|CROSS_COMPILE$|KCONFIG', k)}
+    """What make says; its exit status must be as given. path: the PATH, with the tools that make is to find, None for compilers that
+    keep what they compiled."""
+    clean = {k: v for k, v in objects.environment().items() if not re.match(r'MAKE|MFLAGS|CC$|CFLAGS$|LDFLAGS$|CROSS_COMPILE$|KCONFIG', k)}
     clean.update(env, **({'PATH': str(path)} if path else {}))
     done = subprocess.run([shutil.which('make'), *map(str, args)], cwd=cwd, env=clean, stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

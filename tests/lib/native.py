@@ -8,10 +8,9 @@ import shutil
 import re
 import subprocess
 
-from lib import tap
+from lib import pool, tap
+from lib.objects import BUILD, ROOT, environment
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-BUILD = (ROOT / os.environ.get('BUILD', 'build')).resolve()
 SEED = int(os.environ.get('SEED') or random.SystemRandom().randrange(10**6))
 JOBS = len(os.sched_getaffinity(0))
 
@@ -61,8 +60,12 @@ def can(cc, flags):
 
 
 def parallel(function, items):
-    with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
-        return list(pool.map(function, items))
+    """Each of these keeps a processor busy."""
+    def do(item):
+        with pool.slots(pool.BUSY):
+            return function(item)
+    with concurrent.futures.ThreadPoolExecutor(JOBS) as threads:
+        return list(threads.map(do, items))
 
 
 # All of the rooms that the proxies need, but what surrounds them (names, memory): the simulation has its own of these.
@@ -88,7 +91,7 @@ class Lib:
             return
         objects = [self.dir / f'{part.stem}.o' for part in PARTS]
         for part, obj in zip(PARTS, objects):
-            subprocess.run([*self.command, '-c', part, '-o', obj], cwd=ROOT, check=True)
+            subprocess.run([*self.command, '-c', part, '-o', obj], cwd=ROOT, env=environment(), check=True)
         self.archive = self.dir / 'lib.a'
         self.archive.unlink(missing_ok=True)
         subprocess.run(['ar', 'rcs', self.archive, *objects], check=True)

@@ -14,6 +14,7 @@ t is a Test: a directory with a short path, random numbers from the seed, and an
 program choose cases by a part of their names; SEED repeats a run."""
 import contextlib
 import fcntl
+import functools
 import os
 import pathlib
 import random
@@ -31,10 +32,9 @@ import threading
 import time
 import traceback
 
-from lib import pool, tap
+from lib import objects, pool, tap
+from lib.objects import BUILD, ROOT
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-BUILD = (ROOT / os.environ.get('BUILD', 'build')).resolve()
 VIOS = BUILD / 'vios'
 GUEST, HOST = 'vios-proxy-guest', 'vios-proxy-host'
 LEVELS = 'FATAL ALERT ERROR WARN NOTICE INFO DEBUG'.split()
@@ -95,13 +95,14 @@ def free_port():
             return port
 
 
+@functools.cache  # as make looks at everything again
 def variant(name, **symbols):
     """The binary built with these Kconfig values, the others at their defaults."""
     out = BUILD / f'test-{name}'
     out.mkdir(parents=True, exist_ok=True)
     config = out / 'variant.config'
     text = ''.join(f'CONFIG_{k}={v}\n' for k, v in symbols.items())
-    env = {k: v for k, v in os.environ.items() if k not in ('MAKEFLAGS', 'MFLAGS', 'MAKELEVEL', 'MAKEOVERRIDES')}
+    env = {k: v for k, v in objects.environment().items() if k not in ('MAKEFLAGS', 'MFLAGS', 'MAKELEVEL', 'MAKEOVERRIDES')}
     with open(out / 'lock', 'w') as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not config.exists() or config.read_text() != text:
