@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """An ssh server and rsync for test guests: Debian's, unpacked by tests/deps; and how OpenSSH's client of this system gets in."""
+import fcntl
 import shutil
 import subprocess
 
@@ -18,10 +19,13 @@ def ssh_files():
     programs = {'usr/sbin/dropbear': CACHE / 'usr/sbin/dropbear', 'usr/bin/rsync': CACHE / 'usr/bin/rsync', 'usr/bin/scp': shutil.which('scp'),
                 'usr/lib/sftp-server': CACHE / 'usr/lib/openssh/sftp-server'}
     HOME.mkdir(parents=True, exist_ok=True)
-    if not (HOME / 'key').exists():
-        subprocess.run(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', HOME / 'key'], check=True)
-    for name, text in ('passwd', 'root:x:0:0:root:/root:/bin/sh\n'), ('shells', '/bin/sh\n'), ('group', 'root:x:0:\n'):
-        (HOME / name).write_text(text)
+    with open(HOME / 'lock', 'w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (HOME / 'group').exists():  # the last one
+            (HOME / 'key').unlink(missing_ok=True)
+            subprocess.run(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', HOME / 'key'], check=True)
+            for name, text in ('passwd', 'root:x:0:0:root:/root:/bin/sh\n'), ('shells', '/bin/sh\n'), ('group', 'root:x:0:\n'):
+                (HOME / name).write_text(text)
     files = {'etc/passwd': HOME / 'passwd', 'etc/shells': HOME / 'shells', 'etc/group': HOME / 'group',
              'root/.ssh/authorized_keys': HOME / 'key.pub', **programs}
     for program in programs.values():

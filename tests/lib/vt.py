@@ -38,7 +38,7 @@ from lib.objects import BUILD, ROOT
 VIOS = BUILD / 'vios'
 GUEST, HOST = 'vios-proxy-guest', 'vios-proxy-host'
 LEVELS = 'FATAL ALERT ERROR WARN NOTICE INFO DEBUG'.split()
-DEADLINE = 20       # seconds; long after a condition should have come true: ends a hung test, decides nothing else
+DEADLINE = 20        # seconds; long after a condition should have come true: ends a hung test, decides nothing else
 CASE_DEADLINE = 150  # of a whole case, also beside other work
 
 SEED = os.environ.get('SEED') or str(random.SystemRandom().randrange(10**9))
@@ -57,7 +57,7 @@ def case(function=None, table=None, deadline=CASE_DEADLINE):
     def register(fn):
         name = fn.__name__.replace('_', '-')
         for row in table or [()]:
-            cases.append((f'{name}/{row[0]}' if row else name, fn, row[1:], deadline))
+            cases.append((f'{name}/{row[0]}' if row else name, fn, row[1:], max(deadline, CASE_DEADLINE)))
         return fn
     return register(function) if function else register
 
