@@ -12,6 +12,7 @@
 
 t is a Test: a directory with a short path, random numbers from the seed, and an end for all that the case started. Arguments of the
 program choose cases by a part of their names; SEED repeats a run."""
+import atexit
 import contextlib
 import fcntl
 import functools
@@ -357,6 +358,14 @@ def results(chosen):
     for number, result, text in pool.run(len(chosen), lambda number: run(*chosen[number])):
         tap.show(text.decode(errors='backslashreplace'))
         yield result or ('not ok', chosen[number][0], 'its process died')
+
+
+@atexit.register
+def show_processor_time():
+    """What the file used, with its guests: so it is registered before them, and called after them."""
+    if cases:
+        used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        tap.show(f'# processor: {sum(u.ru_utime + u.ru_stime for u in used):.0f} s\n')
 
 
 def main():
