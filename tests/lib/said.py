@@ -40,9 +40,9 @@ class Said:
         return {row[0]: dict(zip(cells[0], row)) for row in cells[1:]}
 
 
-def vios(*argv, **options):
-    """Runs an applet to its end."""
-    return command(vt.VIOS, *argv, **options)
+def vios(*argv, under=(), **options):
+    """Runs an applet to its end. under: words before its command line."""
+    return command(*under, vt.VIOS, *argv, **options)
 
 
 def command(*argv, **options):

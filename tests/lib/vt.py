@@ -261,8 +261,9 @@ class Test:
         self.defer(proc.kill)
         return proc
 
-    def applet(self, name, *args, **options):
-        return self.run(self.binary, name, *args, **options)
+    def applet(self, name, *args, under=(), **options):
+        """under: words before its command line."""
+        return self.run(*under, self.binary, name, *args, **options)
 
     def own_binary(self):
         """From here on a copy of the binary: of pages that processes of other tests share, only a part would count as a process's memory."""
