@@ -164,7 +164,7 @@ static void on_name(struct directory *d, const char *base, bool there) {
     if (there) {
         if (is_root)
             guard_no_more();
-        scan_name(d, base);
+        scan_name(base, d);
         return;
     }
     if (is_root) {
@@ -284,7 +284,7 @@ static void look_again(const char *name) {
     struct directory *d = NESTED ? directory_find(root_parent(name, parent)) : directory_root();
 
     if (d)
-        scan_name(d, fmt_base(name));
+        scan_name(fmt_base(name), d);
 }
 
 static void look_at_all(void) {

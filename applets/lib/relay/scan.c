@@ -40,15 +40,18 @@ static bool has_gone(int reason) {
     return reason == ENOENT || reason == ENOTDIR || reason == ELOOP;
 }
 
-/* There are events for permissions, but none for descriptors or memory that are free again. */
+/* There are events for permissions, but none for descriptors or memory that are free again; nor, in
+ * a guest, for what a link leads to. */
 static void cannot(struct directory *d, const char *what, const char *name) {
     int reason = errno;
 
-    if (has_gone(reason))
-        return;
-    if (!d->complained)
+    if (has_gone(reason)) {
+        if (NESTED)
+            return;
+    } else if (!d->complained) {
         d->complained = log_limited(&left_alone, loop_now(), LOG_ERROR, "cannot %s %s: %s", what,
                                     root_path(name), directory_reason(reason));
+    }
     failed = true;
     if (reason != EACCES)
         directory_later(d);
@@ -114,7 +117,7 @@ static bool look(struct directory *d, int directory, const char *base) {
     return !NESTED || d == directory_root() || !d->waits;
 }
 
-void scan_name(struct directory *d, const char *base) { look(d, -1, base); }
+bool scan_name(const char *base, void *directory) { return look(directory, -1, base); }
 
 /* ---- whole directories ---- */
 
@@ -203,14 +206,12 @@ long scan_timer(void) {
 
 /* ---- the guest's ---- */
 
-static bool see_now(const char *base, void *root) { return look(root, -1, base); }
-
 void scan_now(void) {
     struct directory *d = directory_root();
 
     d->next = 0;
     d->waits = failed = false;
-    if (file_list(root_path(""), true, see_now, d))
+    if (file_list(root_path(""), true, scan_name, d))
         cannot(d, "read", "");
     done(d);
 }

@@ -10,8 +10,8 @@
 /* fn is called for names from now on. nested: the root has a directory for each guest. */
 void scan_init(bool nested, names_fn *fn);
 
-/* Looks at a name in a directory. */
-void scan_name(struct directory *d, const char *base);
+/* Looks at a name in a struct directory: a file_list_fn. */
+bool scan_name(const char *base, void *directory);
 
 /* (host) Looks at a part of what is due. Milliseconds until there is more to do, or -1. */
 long scan_timer(void);
