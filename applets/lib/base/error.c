@@ -72,3 +72,5 @@ const char *error_text(int error) {
             return text;
     return number((unsigned)error);
 }
+
+bool error_is_absence(int error) { return error == ENOENT || error == ENOTDIR || error == ELOOP; }

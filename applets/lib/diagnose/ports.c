@@ -8,6 +8,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "base/error.h"
 #include "base/file.h"
 #include "base/fmt.h"
 #include "base/holder.h"
@@ -105,7 +106,7 @@ bool ports_node(dev_t device, char node[PORTS_NODE]) {
 }
 
 static void unseen(const char *path) {
-    if (errno != EACCES)
+    if (error_is_absence(errno))
         return;
     log_msg(LOG_WARN, "%s: %m", path);
     hidden = true;

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/error.h"
 #include "base/file.h"
 #include "base/fmt.h"
 #include "base/limits.h"
@@ -36,16 +37,12 @@ void scan_init(bool nested, names_fn *fn) {
     tell = fn;
 }
 
-static bool has_gone(int reason) {
-    return reason == ENOENT || reason == ENOTDIR || reason == ELOOP;
-}
-
 /* There are events for permissions, but none for descriptors or memory that are free again; nor, in
  * a guest, for what a link leads to. */
 static void cannot(struct directory *d, const char *what, const char *name) {
     int reason = errno;
 
-    if (has_gone(reason)) {
+    if (error_is_absence(reason)) {
         if (NESTED)
             return;
     } else if (!d->complained) {
@@ -154,7 +151,7 @@ static void begin(struct directory *d) {
     if (fd >= 0) {
         current = d;
         channels_missing(d->name, fd, tell);
-    } else if (!is_root && has_gone(errno)) {
+    } else if (!is_root && error_is_absence(errno)) {
         tell(d->name, false);
         directory_forget(d);
     } else {
