@@ -2,7 +2,7 @@
 """Faults of the kernel, by strace's injection: which errors a call can give, a process that meets them, and what came of it.
 
 strace injects an error in place of the call, so the call does nothing. So there is no injection into close() and shutdown(), which do
-their work whatever they say; and an error that says that something else has happened is made true by the test (see MADE_TRUE)."""
+their work whatever they say; and an error that says that something else has happened is made true by the test (GONE, TOLD)."""
 import collections
 import os
 import re
@@ -34,7 +34,9 @@ ERRORS = {
     'write': f'{WRITES} ENOSPC', 'writev': WRITES}
 STARTING = {'execve', 'arch_prctl', 'set_tid_address', 'brk'}  # of the C library and the kernel, before main()
 WHENS = '1', '2', '3', '1..3', '2+3', '1+'  # which of the calls fail; the last one: all
-BRIEF = {'EINTR', 'EAGAIN'}                 # never for ever
+BRIEF = {'EINTR', 'EAGAIN'}  # never for ever
+GONE = {'EPIPE', 'ECONNRESET'}  # for good, once it was said of a socket
+TOLD = {'EACCES', 'ENOENT', 'ENOTDIR', 'ELOOP'}  # when a name's is over, there is an event
 HITS = 12   # of a fault that lasts: then it has had its chance to spin
 SPIN = 4000  # calls while one fault lasts, at most; an exchange takes about 100
 SPIN_ALONE = 40000  # of one that looks at the files of each process
@@ -54,15 +56,23 @@ def failing(call, error, when='1+'):
 
 
 def calls_of(text):
-    return set(re.findall(r'^(?:\d+ +)?([a-z_]\w+)\(', text, re.M)) - STARTING
+    """How often each was made."""
+    counts = collections.Counter(re.findall(r'^(?:\d+ +)?([a-z_]\w+)\(', text, re.M))
+    return {call: n for call, n in counts.items() if call not in STARTING}
 
 
 def plan(calls):
     """All (call, error, when)."""
-    unknown = sorted(calls - set(ERRORS))
+    unknown = sorted(set(calls) - set(ERRORS))
     assert not unknown, f'calls whose errors are not known here: {unknown}'
-    return [(call, error, when) for call in sorted(calls) for error in ERRORS[call].split()
-            for when in WHENS if when != '1+' or error not in BRIEF]
+    return [(call, error, when) for call in sorted(calls) for error in ERRORS[call].split() for when in whens(error)
+            if int(when[0]) <= calls[call]]
+
+
+def whens(error):
+    if error in GONE:
+        return [f'{when}+' for when in WHENS[:3]]
+    return WHENS[:-1] if error in BRIEF else WHENS
 
 
 def choose(t, faults, once, n):
