@@ -19,6 +19,7 @@ mount -t tmpfs run /run
 mount -t tmpfs dev /dev
 mknod -m 666 /dev/null c 1 3
 mknod -m 666 /dev/full c 1 7
+mknod -m 666 /dev/random c 1 8
 mknod -m 666 /dev/urandom c 1 9
 ln -s /proc/self/fd /dev/fd
 ip link set lo up
