@@ -58,7 +58,9 @@ static const struct applet *find_short(const char *name) {
 
 static int unknown(const char *name) {
     log_msg(LOG_ERROR,
-            *name == '-' ? "unknown option %s (try vios --help)" : "%s: applet not found", name);
+            *name == '-' ? "unknown option %s (try vios --help)"
+                         : "%s: applet not found (try vios --list)",
+            name);
     return UNKNOWN_APPLET;
 }
 

@@ -64,8 +64,9 @@ static const char *flaw(const struct stream *s) {
     if (!s->end->raw && s->session->why)
         return s->session->why;
     if (!s->session->abort && !s->deaf)
-        return untold_is_enough ? NULL
-                                : "ended, perhaps too early: the other side cannot tell (-2)";
+        return untold_is_enough
+                   ? NULL
+                   : "ended, perhaps too early: the other side cannot say (-2 accepts that)";
     return *s->text ? s->text : "the connection broke";
 }
 

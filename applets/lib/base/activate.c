@@ -31,6 +31,6 @@ unsigned activate_take(struct net_address *a, unsigned most) {
         if (!listens(ACTIVATE_FIRST + i, &a[i]))
             count = -1;
     if (count < 0)
-        log_fatal("LISTEN_FDS %s: these are not up to %u sockets that listen", text, most);
+        log_fatal("LISTEN_FDS %s: 1 to %u listening sockets are needed", text, most);
     return (unsigned)count;
 }

@@ -119,7 +119,7 @@ static void take_line(char *line) {
         *p = '\0';
     }
     if (!take(reader, argv[1] ? 2 : 1, argv, 0) && argv[1])
-        opt_bad(reader, "-F: more than an option: ", argv[1]);
+        opt_bad(reader, "-F: one option a line: ", argv[1]);
 }
 
 /* Reads the whole file: its length. FATAL if it does not fit, so that no option is lost. */
@@ -143,7 +143,7 @@ void opt_file(const char *path) {
     size_t n = read_file(path, text);
 
     if (strlen(text) != n)
-        log_fatal("-F %s: a NUL is in it", path);
+        log_fatal("-F %s: contains a NUL", path);
     for (char *line = text, *end; line < text + n; line = end + 1) {
         end = line + (fmt_find(line, '\n') - line);
         *end = '\0';

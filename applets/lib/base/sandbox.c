@@ -92,7 +92,7 @@ void sandbox_enter(unsigned applet) {
 
     if (!MACHINE || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
         prctl(PR_SET_SECCOMP, 2 /* SECCOMP_MODE_FILTER */, &program, 0, 0))
-        log_msg(LOG_NOTICE, "not locked in: the kernel has no seccomp filters");
+        log_msg(LOG_NOTICE, "no sandbox: the kernel has no seccomp filters");
 }
 
 #endif

@@ -69,7 +69,7 @@ void user_set(const char *text) {
     if (uid < 0 && (*fmt_find(text, ':') || !find(text)))
         log_fatal("-U %s: neither UID[:GID] nor a name in " PASSWD, text);
     if (uid <= 0 || gid < 0 || *rest)
-        log_fatal("-U %s: root is to be given up, for UID[:GID] or a name in " PASSWD, text);
+        log_fatal("-U %s: this is root, take another UID[:GID] or name in " PASSWD, text);
 }
 
 bool user_become(void) {

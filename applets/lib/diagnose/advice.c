@@ -50,7 +50,7 @@ void why_none(const char *directory, void (*say)(const char *reason)) {
         return;
     }
     if (access("/sys/class", F_OK)) {
-        say("sysfs is not mounted, which would tell: mount -t sysfs sysfs /sys");
+        say("sysfs, which says why, is not mounted: mount -t sysfs sysfs /sys");
         return;
     }
     if (!driver)

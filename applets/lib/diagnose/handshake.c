@@ -169,7 +169,7 @@ static size_t encode(unsigned char *b, enum frame_ctrl ctrl, const struct frame_
 static enum probe_result align(struct handshake *h) {
     static unsigned char filler[4096];
 
-    h->step = "filling up what it may wait for (it does not read)";
+    h->step = "sending filler (it does not read)";
     memset(filler, FRAME_FILLER, sizeof filler);
     for (unsigned left = FRAME_FILLER_BYTES; left;) {
         unsigned n = left < sizeof filler ? left : (unsigned)sizeof filler;

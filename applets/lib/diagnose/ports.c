@@ -289,7 +289,7 @@ static const char *debugfs_hint(void) {
     if (!access(DEBUGFS "/virtio-ports", X_OK))
         return NULL;
     if (errno == EACCES)
-        return "debugfs, which tells of hosts and bytes, can be read by root only";
+        return "only root can read debugfs, which shows hosts and bytes";
     if (access(DEBUGFS, F_OK))
         return NULL;
     return "to see hosts and bytes: mount -t debugfs debugfs " DEBUGFS;

@@ -64,11 +64,10 @@ void probe_close(struct probe *p) {
 static enum probe_result held(struct probe *p, int pid) {
     p->next =
         p->shake.end.port
-            ? "stop that process; or, if it is a proxy of ours, go through it: tcp:PORT, unix:PATH"
+            ? "stop that process; or, if it is a vios proxy, go through it: tcp:PORT, unix:PATH"
             : "vios-list DIRECTORY shows whose socket it is";
     if (!p->shake.end.port)
-        fmt_print(p->text, PROBE_TEXT,
-                  "held: the socket serves another client, and lets this one wait");
+        fmt_print(p->text, PROBE_TEXT, "held: the socket serves another client, this one waits");
     else
         fmt_copy(p->text, PROBE_TEXT, holder_text(pid));
     return PROBE_HELD;
@@ -131,7 +130,7 @@ static bool is_wrong_end(struct probe *p, const char *program) {
     fmt_print(p->text, PROBE_TEXT, "no such channel: this socket is %s",
               qemu ? "QEMU's, the host's end of one" : "where vios-proxy-guest takes clients");
     p->next =
-        qemu ? "run vios-probe in the guest; who is attached at this end, vios-list DIRECTORY shows"
+        qemu ? "run vios-probe in the guest; vios-list DIRECTORY shows who is attached at this end"
              : "vios-list shows the channels";
     return true;
 }
@@ -216,8 +215,8 @@ static const char *answer_text(const struct handshake *h) {
     if (h->answer.ctrl == FRAME_SYNACK)
         return "none";
     return memcmp(h->answer.tokens.guest, h->session.tokens.guest, FRAME_TOKEN)
-               ? "its service does (it is the original of 2011)"
-               : "it does not say why";
+               ? "its service refused (a program of 2011)"
+               : "no reason given";
 }
 
 /* What to do next. */
@@ -225,12 +224,11 @@ static const char *const next[] = {
     [PROBE_REFUSED] =
         "on the host: start the service, or give vios-proxy-host the right port or address of it",
     [PROBE_NO_SERVICE] =
-        "on the host: name it to vios-proxy-host, for this guest (-s); or ask for another one (-s)",
-    [PROBE_NAMELESS] = "install the same version of vios on both sides",
+        "on the host: add it to vios-proxy-host, for this guest (-s); or ask for another one (-s)",
+    [PROBE_NAMELESS] = "install the same version of vios in the guest and on the host",
     [PROBE_NO_HOST] =
         "on the host: start vios-proxy-host with the directory of this guest's sockets",
-    [PROBE_NO_ANSWER] =
-        "on the host: see that a vios-proxy-host has this channel's socket, and runs",
+    [PROBE_NO_ANSWER] = "on the host: see that vios-proxy-host runs and serves this channel",
     [PROBE_WRONG_ANSWER] =
         "on the host: see which program has this channel's socket open (vios-list DIRECTORY)",
     [PROBE_WRONG_VERSION] = "install the same version of vios in the guest and on the host",
@@ -244,9 +242,9 @@ static void show_wrong(struct probe *p) {
     const struct handshake *h = &p->shake;
 
     fmt_print(p->text, PROBE_TEXT, "what is attached %s:",
-              h->echo    ? "sends back what it gets, it is no proxy"
+              h->echo    ? "is no proxy, it sends back what it gets"
               : h->rival ? "begins connections itself, both ends have the same role"
-                         : "answers something else than a proxy");
+                         : "is no proxy, it sends");
     probe_show(p, h->seen, h->came < HANDSHAKE_SEEN ? h->came : HANDSHAKE_SEEN);
 }
 

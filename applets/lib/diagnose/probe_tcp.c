@@ -60,7 +60,7 @@ static enum probe_result turned_away(struct probe *p, enum probe_result r, unsig
         "the proxy took the connection and %s it after %u ms: the service refuses or does not accept, or no "
         "host is attached, or there is no channel",
         r ? "reset" : "closed", us / 1000);
-    p->next = "see the messages of vios-proxy-guest, which tell why";
+    p->next = "see the messages of vios-proxy-guest, which say why";
     return PROBE_REFUSED;
 }
 

@@ -70,7 +70,7 @@ static bool is_through(const struct opt_applet *applet, struct net_address *a, c
     if (!tcp && !fmt_begins(what, "unix:"))
         return false;
     if (probe_service)
-        opt_bad(applet, "where a proxy listens says which service it is, so -s cannot: ", what);
+        opt_bad(applet, "tcp: and unix: lead to one service each, leave out -s: ", what);
     if (tcp && where_tcp(a, what + 4))
         opt_bad(applet, "not " WHERE_FORMS ": ", what + 4);
     if (!tcp && net_path(a, what + 5))

@@ -183,7 +183,7 @@ bool channel_release(struct channel *ch, int fd) {
     if (net_close(fd))
         return true;
     ch->foul = true;
-    log_msg(LOG_ERROR, "%s: the other side passes descriptors: left alone for good", ch->name);
+    log_msg(LOG_ERROR, "%s: passes descriptors, so it is not QEMU: left alone for good", ch->name);
     return false;
 }
 

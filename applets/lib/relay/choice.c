@@ -87,12 +87,12 @@ const char *choice_none(const struct listeners *l) {
             continue;
         if (ch->end.fd >= 0 || (*ch->name && !ch->reason)) /* or it was, and is opened anew */
             return CHOICE_ON_HOST ? "no vios-proxy-guest -R answers in the guest"
-                                  : "no host is attached on any channel";
+                                  : "no host is attached on any channel (try vios-probe)";
         if (*ch->name)
             shut = ch;
     }
     if (!shut)
-        return "there is no channel (vios-list tells why)";
+        return "there is no channel (vios-list says why)";
     fmt_print(why, sizeof why, "no channel can be opened: %s: %s", shut->name,
               opener_why(shut, names->path(shut->name)));
     return why;

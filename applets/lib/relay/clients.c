@@ -41,14 +41,14 @@ void clients_set_wait(const char *seconds) { patience = opt_number('w', seconds,
 
 void clients_check_none(const struct setup *s) {
     if (s->mode != SETUP_MODE || s->services > 1 || reject_when_busy || patience >= 0)
-        log_fatal("-M, -r, -w and more than one -a are for the end where clients come");
+        log_fatal("-M, -r, -w and a second -a are for the side where clients connect");
     if (CONFIG_FEATURE_SERVICES && services_listen_count)
-        log_fatal("-l is for the end where clients come");
+        log_fatal("-l is for the side where clients connect");
 }
 
 void clients_check(void) {
     if (header_is_given() || (CONFIG_FEATURE_SERVICES && services_count))
-        log_fatal("-%c is for the end where services are", header_is_given() ? 'P' : 's');
+        log_fatal("-%c is for the side where services are", header_is_given() ? 'P' : 's');
 }
 
 /* The listeners whose clients this channel carries; NULL: none. */

@@ -148,7 +148,7 @@ static bool is_heard(struct directory *d, unsigned cost) {
     if (bucket_add(&d->debt, loop_now(), 1, cost) <= CREDIT)
         return true;
     log_limited(&too_often, loop_now(), LOG_WARN,
-                "%s: changes too often; it is looked at once a second", root_path(d->name));
+                "%s: changes too often, so it is read once a second", root_path(d->name));
     d->debt.owed = CREDIT;
     d->unheard = true;
     d->looked = loop_now();

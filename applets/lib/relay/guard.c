@@ -30,7 +30,7 @@ void guard_junk(struct channel *ch, size_t n) {
     if (!pause)
         return;
     log_limited(channel_limit(ch, now), now, LOG_WARN,
-                "%s: floods, without a connection: it is read slowly", ch->name);
+                "%s: floods without a connection, so it is read slowly", ch->name);
     ch->paused = true;
     retry_at(ch, now + pause);
 }

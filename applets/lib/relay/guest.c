@@ -21,7 +21,7 @@ static void serve(struct proxy *proxy, const struct setup *setup, const char *fr
     proxy->opened = responder_greet;
     responder_init(setup->services ? setup->service : NULL, CONN_MAX_GUEST);
     if (CONFIG_FEATURE_SERVICES && services_know_guests())
-        log_fatal("-s, -u: GUESTS/ and %%g are for a host");
+        log_fatal("-s, -u: GUESTS/ and %%g are for vios-proxy-host");
     relay_init(&responder, CHANNEL_BUSY_GUEST, CONN_MAX_GUEST);
     proxy_start(proxy);
     log_msg(LOG_INFO, "serving %s from %s (-R: into this guest)", setup_service(setup), from);

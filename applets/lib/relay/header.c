@@ -52,7 +52,7 @@ void header_check(void) {
         while (n < all && !matches(patterns[i], &services[n]))
             n++;
         if (n == all)
-            log_fatal("-P %s: there is no such service", patterns[i]);
+            log_fatal("-P %s: there is no such service (see -s)", patterns[i]);
     }
 }
 

@@ -87,8 +87,8 @@ static void serve(struct proxy *proxy, const struct setup *setup, unsigned limit
 static void check_listens(void) {
     for (unsigned i = 0; CONFIG_FEATURE_SERVICES && i < services_listen_count; i++)
         if (!single || guests_part(services_listens[i].at.text))
-            log_fatal("-l %s=%s: not with %%g, which is for -u without -l",
-                      services_listens[i].at.text, services_listens[i].name);
+            log_fatal("-l %s=%s: %%g is for -u, without -l", services_listens[i].at.text,
+                      services_listens[i].name);
 }
 
 static void take_clients(struct proxy *proxy, struct setup *setup, unsigned limit) {

@@ -94,9 +94,9 @@ static unsigned take_opened(struct setup *setup) {
         CONFIG_FEATURE_LISTEN_FDS ? activate_take(setup->service, SETUP_ADDRESSES) : 0;
 
     if (opened && setup->placed)
-        log_fatal("LISTEN_FDS says where to listen, so -a and -u cannot");
+        log_fatal("LISTEN_FDS says where to listen: leave out -a and -u");
     if (opened && setup->none)
-        log_fatal("LISTEN_FDS says where to listen, so service_port cannot be none");
+        log_fatal("LISTEN_FDS says where to listen: leave out service_port none");
     setup->services = opened ? opened : setup->services;
     return opened;
 }

@@ -125,9 +125,9 @@ static void tell_unused(void) {
         other_count > 2 || channels_count())
         return;
     log_msg(LOG_NOTICE, "no channel is used: %s %s",
-            filter_is_given() ? "none matches -n, as"
-            : proxy_inward    ? "no name ends in .in, as"
-                              : "other agents, or -R, have",
+            filter_is_given() ? "none matches -n:"
+            : proxy_inward    ? "none ends in .in:"
+                              : "left to other agents or to -R:",
             others);
     other_count = 3;
 }
@@ -141,11 +141,10 @@ static struct channel *add(const char *name) {
         return ch;
     if (greedy)
         channels_forget(ch);
-    log_limited(
-        &no_room, loop_now(), LOG_WARN,
-        "channel %s: %u channels%s are in use, the most there can be (Kconfig %s); it waits", name,
-        greedy ? proxy->share : proxy->limit, greedy ? " of this guest" : "",
-        greedy ? "GUEST_SHARE" : proxy->option);
+    log_limited(&no_room, loop_now(), LOG_WARN,
+                "channel %s waits: %u channels%s are in use, the most there can be (Kconfig %s)",
+                name, greedy ? proxy->share : proxy->limit, greedy ? " of this guest" : "",
+                greedy ? "GUEST_SHARE" : proxy->option);
     left_out = true;
     return NULL;
 }

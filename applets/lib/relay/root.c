@@ -38,10 +38,9 @@ void root_check_names(void) {
 
     if (file_stat(root, true, &st) || st.st_mode & (S_IWGRP | S_IWOTH) ||
         (st.st_uid && st.st_uid != geteuid()))
-        log_fatal(
-            "Root path can be written to by others: %s: so a guest's name says nothing of who "
-            "it is",
-            root);
+        log_fatal("Root path can be written to by others: %s: so a guest's name proves "
+                  "nothing",
+                  root);
 }
 
 const char *root_path(const char *name) {

@@ -62,7 +62,7 @@ static void add_directory(const char *name) {
     if (d || directory_add(name))
         return;
     log_limited(&left_alone, loop_now(), LOG_WARN,
-                "%s: more than %d directories (Kconfig HOST_CHANNELS); it waits", root_path(name),
+                "%s waits: more than %d directories (Kconfig HOST_CHANNELS)", root_path(name),
                 CONFIG_VIOS_PROXY_HOST ? CONFIG_HOST_CHANNELS : 0);
     directory_root()->waits = true;
 }

@@ -135,7 +135,7 @@ static void dispatch(struct channel *ch, struct conn *c, const struct frame *f) 
     if (session_is_greeting(f)) {
         share_end(ch, false, "the other side has begun anew");
     } else if (is_another_host(ch, c, f)) {
-        share_end(ch, true, "another host is there, which does not know them");
+        share_end(ch, true, "another host has come, which does not know it");
     } else if (f->ctrl == FRAME_SYN) {
         if (c)
             got_frame(c, f, "", 0);
