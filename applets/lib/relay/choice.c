@@ -87,7 +87,7 @@ const char *choice_none(const struct listeners *l) {
             continue;
         if (ch->end.fd >= 0 || (*ch->name && !ch->reason)) /* or it was, and is opened anew */
             return CHOICE_ON_HOST ? "no vios-proxy-guest -R answers in the guest"
-                                  : "no host is attached on any channel (try vios-probe)";
+                                  : "no host is attached (try vios-probe)";
         if (*ch->name)
             shut = ch;
     }

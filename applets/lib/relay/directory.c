@@ -160,7 +160,7 @@ const char *directory_reason(int full) {
 
     if (fd >= 0) { /* descriptors there are */
         close(fd);
-        return "fs.inotify.max_user_instances is used up: raise it";
+        return "fs.inotify.max_user_instances is too low";
     }
-    return full == ENOSPC ? "fs.inotify.max_user_watches is used up: raise it" : error_text(full);
+    return full == ENOSPC ? "fs.inotify.max_user_watches is too low" : error_text(full);
 }

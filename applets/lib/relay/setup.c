@@ -48,7 +48,7 @@ static void set_services(struct setup *s, unsigned port) {
 /* With -l or -s there is a default service only if something says where. */
 static void set_default(struct setup *s, bool port) {
     if (s->none && s->placed)
-        log_fatal("service_port none: leave out -a and -u, which are for the default service");
+        log_fatal("service_port none: leave out -a and -u");
     if (s->none && !services_are_named())
         log_fatal("service_port none: without -l or -s there is nothing to do");
     if (s->none || (services_are_named() && !port && !s->placed))
