@@ -97,9 +97,20 @@ class Lib:
         subprocess.run(['ar', 'rcs', self.archive, *objects], check=True)
         self.made = set()
 
+    def objects(self, parts, more):
+        """Parts of applets/lib, or applets, compiled with more options than those of the archive."""
+        made = []
+        for part in parts:
+            made.append(self.dir / f'{"-".join(part.split("/") + [m.strip("-").replace("/", "-") for m in more])}.o')
+            if made[-1] not in self.made:
+                source = f'applets/{"lib/" if "/" in part else ""}{part}.c'
+                subprocess.run([*self.command, *more, '-c', source, '-o', made[-1]], cwd=ROOT, check=True)
+                self.made.add(made[-1])
+        return made
+
     def program(self, name, sources, more=()):
         out = self.dir / name
         if name not in self.made:
-            subprocess.run([*self.command, '-o', out, *(f'tests/{s}' for s in sources), self.archive, *more], cwd=ROOT, check=True)
+            subprocess.run([*self.command, '-o', out, *(f'tests/{s}' for s in sources), *more, self.archive], cwd=ROOT, check=True)
             self.made.add(name)
         return out

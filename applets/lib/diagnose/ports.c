@@ -185,16 +185,16 @@ struct port *ports_find(const char *what) {
 /* ---- what can be seen of it ---- */
 
 /* The number in the last line of text that begins with key, or -1. The first line is the port's
- * name, whatever that holds. */
+ * name, whatever that holds; a number that is too large loses its upper bits. */
 static int64_t value_of(const char *text, const char *key) {
     size_t n = strlen(key);
-    int64_t v = -1;
+    uint64_t v = UINT64_MAX;
 
     while (*(text = fmt_find(text, '\n')))
         if (fmt_begins(++text, key))
             for (v = 0, text += n; *text >= '0' && *text <= '9'; text++)
-                v = v * 10 + (*text - '0');
-    return v;
+                v = v * 10 + (unsigned)(*text - '0');
+    return (int64_t)v;
 }
 
 /* vios-protocol(7), port fact 10. */

@@ -72,10 +72,12 @@ static void take(const struct answer *a, unixsock_fn *fn, void *arg) {
     const char *attributes = (const char *)(a + 1);
     size_t n = a->h.length - sizeof *a;
     uint32_t file[2], queue[2] = {0, 0};
-    struct unixsock s = {a->state == LISTEN, 0, a->inode, 0, 0};
+    struct unixsock s = {0};
 
     if (a->h.length < sizeof *a || a->type != SOCK_STREAM || !find(attributes, n, VFS, file))
         return;
+    s.listens = a->state == LISTEN;
+    s.inode = a->inode;
     if (s.listens && find(attributes, n, QUEUE, queue))
         s.waiting = queue[0];
     s.file = file[0];
@@ -94,8 +96,8 @@ static int take_all(const char *p, size_t n, unixsock_fn *fn, void *arg) {
             break;
         if (h->type == DONE)
             return 0;
-        if (h->type == ERROR) {
-            errno = -*(const int *)(h + 1);
+        if (h->type == ERROR && h->length >= sizeof *h + sizeof(int)) {
+            errno = (int)-*(const unsigned *)(h + 1);
             return -1;
         }
         if (h->type == BY_FAMILY)
