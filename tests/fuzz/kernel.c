@@ -107,6 +107,8 @@ static struct kernel_file *file_at(int fd) {
     return world ? f : NULL;
 }
 
+const char *kernel_path(int fd) { return file_at(fd)->path; }
+
 /* A path from a directory that is open. */
 static const char *path_of(int directory, const char *name, char path[KERNEL_PATH]) {
     const struct kernel_file *f = file_at(directory);
@@ -147,10 +149,14 @@ static long list_file(struct kernel_file *f, char *p, size_t cap) {
 
     if (!world->list)
         return fail(ENOTDIR);
-    while ((name = world->list(f, (unsigned)f->at)) && *name) {
+    while ((name = world->list(f, (unsigned)f->at)) != NULL) {
         size_t n = (offsetof(struct entry, name) + strlen(name) + 8) & ~(size_t)7;
         struct entry *e = (struct entry *)(p + used);
 
+        if (!*name) {
+            f->at++;
+            continue;
+        }
         if (used + n > cap)
             return used ? (long)used : fail(EINVAL);
         memset(e, 0, n);
@@ -200,7 +206,7 @@ __attribute__((no_sanitize("address"))) long __wrap_syscall(long number, ...) {
     case SYS_openat:
         return open_file(path_of((int)a[0], (const char *)a[1], path), (int)a[2]);
     case OPENAT2:
-        return open_file(path_of((int)a[0], (const char *)a[1], path), O_NOFOLLOW);
+        return open_file(path_of((int)a[0], (const char *)a[1], path), (int)*(uint64_t *)a[2]);
     case SYS_getdents64:
         return list_file(file_at((int)a[0]), (char *)a[1], (size_t)a[2]);
     case SYS_statx:
@@ -317,6 +323,10 @@ bool __wrap_loop_wait(long ms);
 
 /* For those who do not wait. */
 __attribute__((weak)) bool __wrap_loop_wait(long ms) { return (void)ms, false; }
+
+long long __real_loop_now(void);
+long long __wrap_loop_now(void);
+__attribute__((weak)) long long __wrap_loop_now(void) { return __real_loop_now(); }
 
 void __real_loop_watch(int fd, unsigned want, loop_fn *fn, void *arg);
 void __wrap_loop_watch(int fd, unsigned want, loop_fn *fn, void *arg);

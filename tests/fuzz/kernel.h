@@ -27,7 +27,7 @@ struct kernel_kind {
 };
 
 /* What the world of a target gives; NULL: fails with ENOSYS. open: 0 or -errno. read: the bytes
- * left from f->at on. list: the name with this number, NULL after the last one. text: written to a
+ * left from f->at on. list: the name with this number, "" if there is none, NULL after the last one. text: written to a
  * descriptor. */
 struct kernel_world {
     int (*open)(const char *path, int flags);
@@ -43,6 +43,9 @@ struct kernel_world {
 /* Puts all state back (state.h), and runs fn on that world: its result, or the status with which it
  * ended. Whatever it left open but `left` descriptors is a failure. */
 int kernel_run(const struct kernel_world *world, int (*fn)(void), unsigned left);
+
+/* What an open file was opened as. */
+const char *kernel_path(int fd);
 
 /* Files that are open. */
 unsigned kernel_open_files(void);

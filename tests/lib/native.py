@@ -7,6 +7,7 @@ import random
 import shutil
 import re
 import subprocess
+import threading
 
 from lib import pool, tap
 from lib.objects import BUILD, ROOT, environment
@@ -95,17 +96,17 @@ class Lib:
         self.archive = self.dir / 'lib.a'
         self.archive.unlink(missing_ok=True)
         subprocess.run(['ar', 'rcs', self.archive, *objects], check=True)
-        self.made = set()
+        self.made, self.lock = set(), threading.Lock()
 
     def objects(self, parts, more):
         """Parts of applets/lib, or applets, compiled with more options than those of the archive."""
-        made = []
-        for part in parts:
-            made.append(self.dir / f'{"-".join(part.split("/") + [m.strip("-").replace("/", "-") for m in more])}.o')
-            if made[-1] not in self.made:
-                source = f'applets/{"lib/" if "/" in part else ""}{part}.c'
-                subprocess.run([*self.command, *more, '-c', source, '-o', made[-1]], cwd=ROOT, check=True)
-                self.made.add(made[-1])
+        made = [self.dir / f'{"-".join(part.split("/") + [m.strip("-").replace("/", "-") for m in more])}.o' for part in parts]
+        with self.lock:
+            for part, obj in zip(parts, made):
+                if obj not in self.made:
+                    source = f'applets/{"lib/" if "/" in part else ""}{part}.c'
+                    subprocess.run([*self.command, *more, '-c', source, '-o', obj], cwd=ROOT, check=True)
+                    self.made.add(obj)
         return made
 
     def program(self, name, sources, more=()):

@@ -283,7 +283,7 @@ static void look_again(const char *name) {
     char parent[CHANNEL_NAME];
     struct directory *d = NESTED ? directory_find(root_parent(name, parent)) : directory_root();
 
-    if (d)
+    if (d && d->wd >= 0)
         scan_name(fmt_base(name), d);
 }
 

@@ -144,6 +144,8 @@ static void begin(struct directory *d) {
     if (is_root && d->unheard)
         directory_note_all(false);
     d->next = 0;
+    if (is_root && d->wd < 0) /* nobody would tell of its end; it is looked at once it is watched */
+        return;
     d->unheard = d->waits = failed = false;
     d->looked = loop_now();
     names = 0;
@@ -207,6 +209,8 @@ void scan_now(void) {
     struct directory *d = directory_root();
 
     d->next = 0;
+    if (d->wd < 0) /* as in begin() */
+        return;
     d->waits = failed = false;
     if (file_list(root_path(""), true, scan_name, d))
         cannot(d, "read", "");
