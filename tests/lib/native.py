@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds programs for this machine, not for musl, of applets/lib and of test code: for the tests of parts and for fuzzing."""
 import concurrent.futures
+import fcntl
 import os
 import pathlib
 import random
@@ -72,10 +73,12 @@ def parallel(function, items):
 # All of the rooms that the proxies need, but what surrounds them (names, memory): the simulation has its own of these.
 SURROUNDINGS = 'memory sysfs dirwatch directory root scan'.split()
 PARTS = sorted(p for room in ('base', 'wire', 'relay') for p in (ROOT / 'applets/lib' / room).glob('*.c') if p.stem not in SURROUNDINGS)
+HEADERS = [*(ROOT / 'applets/lib').glob('*/*.h'), *(ROOT / 'tests/unit').glob('*.h')]
 
 
 class Lib:
-    """The parts in one archive, with these Kconfig values. build: else there is only what compiling them needs."""
+    """The parts in one archive, with these Kconfig values. build: else there is only what compiling them needs. An object is kept while
+    it is newer than its source, than all headers, and made by the same command."""
 
     def __init__(self, name, cc, flags, config, build=True):
         self.dir = BUILD / 'tests' / name
@@ -92,7 +95,7 @@ class Lib:
             return
         objects = [self.dir / f'{part.stem}.o' for part in PARTS]
         for part, obj in zip(PARTS, objects):
-            subprocess.run([*self.command, '-c', part, '-o', obj], cwd=ROOT, env=environment(), check=True)
+            self.compile(part, obj)
         self.archive = self.dir / 'lib.a'
         self.archive.unlink(missing_ok=True)
         subprocess.run(['ar', 'rcs', self.archive, *objects], check=True)
@@ -104,14 +107,47 @@ class Lib:
         with self.lock:
             for part, obj in zip(parts, made):
                 if obj not in self.made:
-                    source = f'applets/{"lib/" if "/" in part else ""}{part}.c'
-                    subprocess.run([*self.command, *more, '-c', source, '-o', obj], cwd=ROOT, check=True)
+                    self.compile(ROOT / f'applets/{"lib/" if "/" in part else ""}{part}.c', obj, *more)
                     self.made.add(obj)
         return made
+
+    def compile(self, source, obj, *more):
+        command = [*self.command, *more, '-c', str(source), '-o', str(obj)]
+        text = f'{command}\n{self.header.read_text()}'
+        made = obj.with_suffix('.made')
+        if made.exists() and made.read_text() == text and obj.stat().st_mtime > max(p.stat().st_mtime for p in [source, *HEADERS]):
+            return
+        made.unlink(missing_ok=True)
+        subprocess.run(command, cwd=ROOT, env=environment(), check=True)
+        made.write_text(text)
 
     def program(self, name, sources, more=()):
         out = self.dir / name
         if name not in self.made:
-            subprocess.run([*self.command, '-o', out, *(f'tests/{s}' for s in sources), *more, self.archive], cwd=ROOT, check=True)
+            files = []
+            for source in sources:
+                files.append(ROOT / 'tests' / source)
+                if source.startswith('unit/'):  # the others include sources
+                    files[-1] = self.dir / f'{name}-{pathlib.Path(source).stem}.o'
+                    self.compile(ROOT / 'tests' / source, files[-1])
+            subprocess.run([*self.command, '-o', out, *files, *more, self.archive], cwd=ROOT, check=True)
             self.made.add(name)
         return out
+
+
+def diagnosis():
+    """vios-list and vios-probe for this machine, with sanitizers: what reads or writes past its own ends the program. None: no compiler."""
+    cc, flags = find('gcc', 'cc', 'clang'), ['-g', '-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=undefined']
+    if not cc or not can(cc, flags):
+        return None
+    lib = Lib('diagnosis', cc, flags, {'VIOS_CONNECT': 'n', 'VIOS_PROXY_GUEST': 'n', 'VIOS_PROXY_HOST': 'n'}, build=False)
+    lib.command.append('-Iapplets')
+    sources = [ROOT / 'vios.c', *(ROOT / f'applets/vios-{name}.c' for name in ('list', 'probe')),
+               *(p for room in ('base', 'wire', 'diagnose') for p in sorted((ROOT / 'applets/lib' / room).glob('*.c')))]
+    objects = [lib.dir / f'{source.stem}.o' for source in sources]
+    with open(lib.dir / 'lock', 'w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for source, obj in zip(sources, objects):
+            lib.compile(source, obj)
+        subprocess.run([*lib.command, '-o', lib.dir / 'vios', *objects], cwd=ROOT, check=True)
+    return lib.dir / 'vios'
