@@ -336,6 +336,23 @@ static void filler_ends_any_frame(void) {
     }
 }
 
+/* vios-protocol(7), sharing rule 9: wherever it is, and whatever is around it. */
+static void greeting_is_cut(void) {
+    static const char around[] = "xVSTI1";
+    enum { LENGTH = 12, MOST = 3 * LENGTH };
+    unsigned char text[MOST + LENGTH + 2];
+
+    for (const char *c = around; *c; c++)
+        for (unsigned at = 0; at <= MOST; at++) {
+            memset(text, *c, sizeof text);
+            memcpy(text + at, "VS1HINITINIT", LENGTH);
+            for (unsigned n = at; n < at + LENGTH; n++)
+                EQUAL(frame_fit(text, n), n);
+            for (unsigned n = at + LENGTH; n <= sizeof text; n++)
+                CHECK(frame_fit(text, n) > at && frame_fit(text, n) < at + LENGTH);
+        }
+}
+
 static const struct unit_case cases[] = {
     {"encodes-as-the-protocol-says", encodes_as_the_protocol_says},
     {"round-trip", round_trip},
@@ -348,5 +365,6 @@ static const struct unit_case cases[] = {
     {"feed-names-the-first-bad-byte", feed_names_the_first_bad_byte},
     {"payload-is-cut-through", payload_is_cut_through},
     {"filler-ends-any-frame", filler_ends_any_frame},
+    {"greeting-is-cut", greeting_is_cut},
 };
 UNIT_MAIN("frame", cases)
