@@ -4,6 +4,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "unit.h"
@@ -28,6 +31,28 @@ static void compare(const char *text) {
     else if (memcmp(&a.sa.in6.sin6_addr, bytes, 16) || a.sa.in6.sin6_port != htons(5672) ||
              a.length != sizeof a.sa.in6)
         FAIL("\"%s\" is another address", text);
+}
+
+/* Instead of the C library's. */
+enum { PASSRIGHTS = 83 };
+static bool asked;
+
+int setsockopt(int fd, int level, int name, const void *value, socklen_t n) {
+    asked |= level == SOL_SOCKET && name == PASSRIGHTS;
+    return (int)syscall(SYS_setsockopt, fd, level, name, value, n);
+}
+
+/* Else a kernel that cannot refuse descriptors has each read() of TCP wait for a look before. */
+static void only_unix_sockets_pass_descriptors(void) {
+    struct net_address a;
+    bool pending;
+
+    EQUAL(net_literal(&a, "127.0.0.1", 1), 0);
+    close(net_connect(&a, &pending));
+    CHECK(!asked);
+    EQUAL(net_path(&a, "/nobody/listens"), 0);
+    close(net_connect(&a, &pending));
+    CHECK(asked);
 }
 
 static void literals(void) {
@@ -189,6 +214,7 @@ static void connects_without_waiting(void) {
 }
 
 static const struct unit_case cases[] = {
+    {"only-unix-sockets-pass-descriptors", only_unix_sockets_pass_descriptors},
     {"literals", literals},
     {"random-literals", random_literals},
     {"texts", texts},
