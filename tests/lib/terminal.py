@@ -9,14 +9,14 @@ HIDE = 'mount -t tmpfs none /sys; [ -z "$0" ] || mount --bind "$0" /proc/devices
 
 
 class Terminal:
-    """g/vios.0 in the test's directory is a link to it."""
+    """g/NAME in the test's directory is a link to it."""
 
-    def __init__(self, t):
+    def __init__(self, t, name='vios.0'):
         master, self.fd = os.openpty()
         t.defer(os.close, master)
         t.defer(os.close, self.fd)
         self.path = os.ttyname(self.fd)
-        (t.sub('g') / 'vios.0').symlink_to(self.path)
+        (t.sub('g') / name).symlink_to(self.path)
 
     def alone(self, t, devices=''):
         """Words before a command, for which there is no sysfs, and this in /proc/devices (empty: what is there)."""
@@ -32,3 +32,7 @@ class Terminal:
     def is_open(self, pid):
         """Whether this process has it open."""
         return self.path in [os.readlink(f'/proc/{pid}/fd/{fd}') for fd in os.listdir(f'/proc/{pid}/fd')]
+
+    def is_held(self, pid):
+        """How many descriptors of this process are it, under whatever name."""
+        return sum(os.stat(f'/proc/{pid}/fd/{fd}').st_rdev == os.fstat(self.fd).st_rdev for fd in os.listdir(f'/proc/{pid}/fd'))
