@@ -11,7 +11,7 @@
         main()
 
 t is a Test: a directory with a short path, random numbers from the seed, and an end for all that the case started. Arguments of the
-program choose cases by a part of their names; SEED repeats a run."""
+program choose cases by a part of their names; SEED repeats a run, and FIRST ends it at the first case that fails."""
 import atexit
 import contextlib
 import fcntl
@@ -322,8 +322,20 @@ def expired(*_):
     raise Late('the case takes too long')
 
 
+def reached(name):
+    """For tests/mutants: what the programs of this case reach goes below the directory REACH; returns what notes its time."""
+    if 'REACH' not in os.environ:
+        return lambda: None
+    path, began = pathlib.Path(os.environ['REACH']) / pathlib.Path(sys.argv[0]).stem / name.replace('/', '|'), time.monotonic()
+    path.mkdir(parents=True)
+    path.chmod(0o777)
+    os.environ['REACHED'] = str(path)
+    return lambda: (path / 'seconds').write_text(f'{time.monotonic() - began}')
+
+
 def run(name, function, args, deadline):
     """One case: the kind of its result, its name, and why."""
+    note_time = reached(name)
     t = Test(name)
     signal.alarm(deadline)
     try:
@@ -345,6 +357,7 @@ def run(name, function, args, deadline):
     except Exception as why:
         text = ' '.join(f'{type(why).__name__} {why}'.split())
         return 'not ok', name, text[:300]
+    note_time()
     return 'ok', name, ''
 
 
@@ -386,4 +399,6 @@ def main():
     for result in results(chosen):
         tap.result(*result)
         good &= result[0] != 'not ok'
+        if not good and 'FIRST' in os.environ:
+            break
     sys.exit(not good)
