@@ -218,7 +218,7 @@ $(O)/tests/hunt: tests/bench/hunt.c $(filter $(O)/obj/applets/lib/%,$(OBJECTS))
 	$(Q)$(COMPILE) -O2 $(VIOS_LDFLAGS) $(LDFLAGS) -o $@ $^
 
 chaos:
-	BUILD=$(O) tests/deps demo
+	BUILD=$(O) tests/deps check
 	$(MAKE) all
 	CHAOS_SECONDS=$(or $(T),60) $(if $(SEED),SEED=$(SEED)) BUILD=$(O) tests/chaos
 

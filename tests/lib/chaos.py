@@ -10,28 +10,37 @@ import random
 import re
 import threading
 import time
-from signal import SIGCONT, SIGSTOP, SIGTERM
+from signal import SIGCONT, SIGSTOP, SIGTERM, SIGUSR1
 
 from lib.guest import BOOT_DEADLINE, Guest, compile_c
 from lib.hostile_guest import HostileGuest
 from lib.tcp import Worker
+from lib.traced import traced
 from lib.vt import DEADLINE, HOST, SEED, Late, equal, wait_until
 
 # Seconds without progress that are a hang: longer than any timeout that may end such a connection. The longest is that of a host's
-# proxy which waits for the rest of a frame of a guest that was reset: 30 s after the guest's proxy has come again.
-STALL = 60
-LEAST = 5        # events of each kind
+# proxy which waits for the rest of a frame of a guest that was reset: 30 s after the guest's proxy has come again. So the time that a
+# guest takes to start is added, twice.
+STALL = 40
+LEAST = 5        # events of each kind: a storm may last GRACE seconds longer for them
+GRACE = 30
+KEPT = 1000      # seconds in which an event is remembered
 SETTLE = 1       # seconds in which an event may still be felt
 WAYS = ('out', 'in')
 LEAVING = {'kept-abort', 'abort', 'leave', 'mute'}  # manners of clients who do not see whether anything works
+MEMORY = 160     # MiB of a guest: as little as it starts with
+# What the kernel has no memory for, now and then: calls of the host's proxies.
+FAILING = 'read,readv,recvfrom,recvmsg,write,writev,sendto,sendmsg,accept4,socket,connect,openat,openat2'
 NAMES = {'db': 5673, 'web': 5674, 'key': '/run/key.sock'}  # services, and where a guest's clients find them
 INWARD = 7       # the port of the guest's own service
 GUESTS = {'one': ['vios.0', 'vios.1', 'x.in'], 'two': ['vios.0', 'x.in']}
 LINE = re.compile(r'storm (client|service) (\S+) (\w+) id=(\w+) sent=(\d+)/\d+ received=(\d+)/\d+ .* ms=(\d+)$')
-# After which a connection may end before its time. The others may delay it, no more.
-ENDING = {'host-killed', 'short-of-descriptors', 'guest-killed', 'plugged', 'remade', 'reset', 'moved'}
-GUEST_KINDS = ['guest-killed', 'guest-stopped', 'plugged', 'remade', 'paused', 'moved', 'reset']
-HOST_KINDS = ['host-killed', 'host-stopped', 'short-of-descriptors']
+# These may delay a connection, no more. After the others it may end before its time.
+DELAYING = {'host-stopped', 'guest-stopped', 'paused'}
+GUEST_KINDS = ['guest-killed', 'guest-stopped', 'guest-short-of-descriptors', 'guest-short-of-memory', 'plugged', 'sysfs-remade',
+               'directory-remade', 'paused', 'suspended', 'moved', 'migrated', 'reset']
+HOST_KINDS = ['host-killed', 'host-stopped', 'host-short-of-descriptors', 'host-short-of-memory']
+ENDING = {*GUEST_KINDS, *HOST_KINDS} - DELAYING
 
 
 def storm():
@@ -44,14 +53,14 @@ class Record:
     def __init__(self):
         self.events, self.faults, self.bytes = [], [], 0
         self.counts, self.whole, self.kinds = collections.Counter(), collections.Counter(), collections.Counter()
-        self.lock, self.calm = threading.Lock(), False
+        self.lock, self.calm, self.injected = threading.Lock(), False, 0
 
     @contextlib.contextmanager
     def event(self, kind, guests, ways=WAYS):
         """It may be felt by connections of these guests, these ways."""
         entry = [kind, {(guest, way) for guest in guests for way in ways}, time.monotonic(), None]
         with self.lock:
-            self.events = [e for e in self.events if not e[3] or e[3] > entry[2] - 5 * STALL] + [entry]
+            self.events = [e for e in self.events if not e[3] or e[3] > entry[2] - KEPT] + [entry]
         yield
         entry[3] = time.monotonic()
         self.kinds[kind] += 1
@@ -93,7 +102,7 @@ class Side:
         self.world, self.index, self.name = world, index, name
         self.t, self.record, self.rng = world.t, world.record, random.Random(f'{SEED} chaos {name}')
         files = {'bin/storm': storm()}
-        self.guest = Guest(names=GUESTS[name], name=name, root=world.root, files=files, binary=world.binary)
+        self.guest = Guest(names=GUESTS[name], name=name, root=world.root, files=files, binary=world.binary, memory=MEMORY)
         self.t.defer(self.guest.close)
         self.proxies, self.clients, self.service, self.inward = {}, [], None, None
 
@@ -137,17 +146,17 @@ class Side:
 
     def events(self):
         """One after another; then whatever works over this guest's ports has to work again."""
-        for kind in self.world.deck(GUEST_KINDS, self.rng):
+        for kind in self.world.deck(self.world.kinds, self.rng):
             before = {way: self.record.whole[self.name, way] for way in WAYS}
             getattr(self, kind.replace('-', '_'))(lambda ways=WAYS, kind=kind: self.record.event(kind, {self.name}, ways))
             self.works_again(kind, before)
-            time.sleep(self.rng.uniform(0, 1.5))  # until the next one
+            time.sleep(self.rng.uniform(0, 1) * self.world.gap)  # until the next one
 
     def works_again(self, kind, before):
         def more():
             return self.world.over() or all(self.record.whole[self.name, way] > n + 1 for way, n in before.items())
         try:
-            wait_until(more, timeout=STALL + 10)
+            wait_until(more, timeout=self.world.stall)
         except Late:
             self.record.faults.append(f'{self.name}: nothing works after {kind}: {before}, now {dict(self.record.whole)}')
 
@@ -174,7 +183,27 @@ class Side:
             for i in ports:
                 self.guest.plug(i)
 
-    def remade(self, event):
+    def guest_short_of_descriptors(self, event):
+        with event():
+            self.guest.check(f'storm short {self.rng.randrange(50, 1000)} $(pidof vios-proxy-guest)', BOOT_DEADLINE)
+
+    def guest_short_of_memory(self, event):
+        with event():
+            self.guest.check(f'storm hog {self.rng.randrange(200, 1000)}', BOOT_DEADLINE)
+
+    def sysfs_remade(self, event):
+        """All that the driver has made goes, and comes again."""
+        with event():
+            self.guest.check("""
+                cd /sys/bus/virtio/drivers/virtio_console
+                for device in virtio*; do echo $device >unbind; done
+                cd /
+                until rmmod virtio_console; do usleep 10000; done 2>/dev/null
+                insmod /modules/virtio_console.ko""", BOOT_DEADLINE)
+            for i in range(len(self.guest.names)):
+                self.guest.wait_port(i)
+
+    def directory_remade(self, event):
         """The sockets' directory."""
         path, old = self.world.root / self.name, self.world.root / f'.{self.name}'
         with event():
@@ -195,6 +224,20 @@ class Side:
         with event():
             self.guest.move()
 
+    def migrated(self, event):
+        self.guest.check('true')
+        with event():
+            self.guest.migrate()
+
+    def suspended(self, event):
+        """With what integration/systemd/sleep has done before, and after."""
+        with event():
+            for way in WAYS:
+                equal(self.proxies[way].stop(), 0, 'status')
+            self.guest.sleep(BOOT_DEADLINE)
+            for way in WAYS:
+                self.start_proxy(way)
+
     def reset(self, event):
         with event():
             self.world.collect()
@@ -203,20 +246,22 @@ class Side:
 
 
 class World:
-    """t.binary is what runs on both sides. stall: seconds that make a hang. first: it is over when a fault matches this pattern."""
+    """t.binary is what runs on both sides. stall: seconds that make a hang. first: it is over when a fault matches this pattern. kinds: of
+    events of guests; calm: how many times longer it is than usual from an event to the next."""
 
-    def __init__(self, t, seconds, stall=STALL, first=None):
-        self.t, self.seconds, self.stall, self.first, self.binary = t, seconds, stall, first, t.binary
+    def __init__(self, t, seconds, stall=None, first=None, kinds=GUEST_KINDS, calm=1):
+        self.t, self.seconds, self.first, self.kinds, self.binary = t, seconds, first, kinds, t.binary
         self.root, self.sockets, self.record, self.rng = t.sub('h'), t.sub('s'), Record(), random.Random(f'{SEED} chaos host')
-        self.rest, self.logs, self.lock, self.ending = collections.defaultdict(list), collections.deque(maxlen=200), threading.Lock(), False
-        self.proxies, self.born = {}, time.monotonic()
+        self.rest, self.logs, self.lock, self.ending = collections.defaultdict(list), collections.deque(maxlen=400), threading.Lock(), False
+        self.proxies, self.born, self.gap = {}, time.monotonic(), calm
         booting = [Worker(Side, self, i, name) for i, name in enumerate(GUESTS)]
+        self.sides = [worker.join(2 * BOOT_DEADLINE) or worker.result() for worker in booting]
+        self.stall = stall or STALL + 2 * self.age()
         self.services = {name: self.host_job('storm', 'serve', t.dir / 'key' if name == 'key' else 0) for name in NAMES}
         self.at = {name: t.dir / 'key' if name == 'key' else int(job.wait_log('^port').split()[1]) for name, job in self.services.items()}
         self.hostile = HostileGuest(t, self.root, self.sockets / 'bad')
         for way in WAYS:
             self.start_host(way)
-        self.sides = [worker.join(BOOT_DEADLINE) or worker.result() for worker in booting]
 
     def host_job(self, _, *words):
         env = {**os.environ, 'STALL': str(self.stall)}
@@ -240,6 +285,8 @@ class World:
                     inside = hasattr(job, 'guest')
                     for line in self.take_job(job) if inside else self.take_proc(job):
                         self.record.judge(side.name if inside else 'host', line)
+                        if not line.startswith('storm '):
+                            self.logs.append(f'{self.age():.1f} {side.name}: {line}')
             for job in self.services.values():
                 for line in self.take_proc(job):
                     self.record.judge('host', line)
@@ -268,10 +315,18 @@ class World:
         shown = 0
         while not self.ending:
             self.collect()
+            if self.record.faults and not shown:
+                self.show_tables()
             time.sleep(0.1)  # between two looks
             while shown < len(self.record.faults):
                 print(f'# {self.age():.1f} s: {self.record.faults[shown]}', flush=True)
                 shown += 1
+
+    def show_tables(self):
+        """In the logs."""
+        for proxy in [*self.proxies.values(), *(job for side in self.sides for job in side.proxies.values())]:
+            with contextlib.suppress(OSError):
+                (getattr(proxy, 'send', None) or proxy.signal)(SIGUSR1)
 
     # ---- the storm ----
 
@@ -284,18 +339,21 @@ class World:
     def time_is_up(self):
         return time.monotonic() > self.end
 
+    def wanted(self, kind):
+        late = time.monotonic() > self.end + GRACE
+        return not self.over() or not (self.first or late or self.record.kinds[kind] >= LEAST)
+
     def deck(self, kinds, rng):
         """Each kind as often as the others, and all often enough."""
-        while not self.over() or (not self.first and any(self.record.kinds[kind] < LEAST for kind in kinds)):
+        while any(self.wanted(kind) for kind in kinds):
             for kind in rng.sample(kinds, len(kinds)):
-                if self.over() and (self.first or self.record.kinds[kind] >= LEAST):
-                    continue
-                yield kind
+                if self.wanted(kind):
+                    yield kind
 
     def host_events(self):
         for kind in self.deck(HOST_KINDS, self.rng):
             getattr(self, kind.replace('-', '_'))(lambda ways=WAYS, kind=kind: self.record.event(kind, GUESTS, ways))
-            time.sleep(self.rng.uniform(0.5, 3))  # until the next one
+            time.sleep(self.rng.uniform(0.5, 3) * self.gap)  # until the next one
 
     def host_killed(self, event):
         way = self.rng.choice(WAYS)
@@ -311,7 +369,14 @@ class World:
             for proxy in self.proxies.values():
                 proxy.send(SIGCONT)
 
-    def short_of_descriptors(self, event):
+    def host_short_of_memory(self, event):
+        with event():
+            ends = [traced(self.t, proxy, '-e', f'trace={FAILING}', '-e', f'inject={FAILING}:error=ENOMEM:when={self.rng.randrange(1, 9)}+3')
+                    for proxy in self.proxies.values()]
+            time.sleep(self.rng.uniform(0.05, 1))  # is the event
+            self.record.injected += sum(end().count('INJECTED') for end in ends)
+
+    def host_short_of_descriptors(self, event):
         with event():
             enough = [proxy.starve() for proxy in self.proxies.values()]
             time.sleep(self.rng.uniform(0.05, 1))  # is the event
@@ -330,7 +395,7 @@ class World:
         self.begin()
         workers = [Worker(self.host_events), *(Worker(side.events) for side in self.sides)]
         for worker in workers:
-            worker.join(self.seconds + 3 * DEADLINE)
+            worker.join(self.seconds + GRACE + 2 * (BOOT_DEADLINE + self.stall))
             worker.result()
 
     def calm(self):
@@ -413,9 +478,10 @@ class World:
                 side.start_proxy(way)
 
     def summary(self):
-        kinds = [f'{kind} {self.record.kinds[kind]}' for kind in HOST_KINDS + GUEST_KINDS]
+        kinds = [f'{kind} {self.record.kinds[kind]}' for kind in [*HOST_KINDS, *self.kinds]]
         counts = self.record.counts
-        return [f'{counts["connections"]} connections, {self.record.bytes >> 20} MiB, {self.hostile.rounds} rounds of the hostile guest',
+        return [f'{counts["connections"]} connections, {self.record.bytes >> 20} MiB, {self.hostile.rounds} rounds of the hostile guest, '
+                f'{self.record.injected} calls without memory',
                 f'events: {", ".join(kinds)}',
                 f'ends: {", ".join(f"{k} {n}" for k, n in sorted(counts.items()) if k != "connections")}; faults {len(self.record.faults)}']
 

@@ -26,7 +26,7 @@ from lib import pool, vt
 from lib.vt import BUILD, DEADLINE, ROOT, VIOS, Late, wait_until
 from lib.wire import ANY, Decoder, FakeHost
 
-BOOT_DEADLINE = 90
+BOOT_DEADLINE = 150
 KEEP_OPEN = 'sleep 1000'  # keeps what it has open until the test kills it: nothing waits for its end
 READY = b'ready 0 0\n'
 WORDS = 'quiet panic=-1 mitigations=off tsc=reliable no_timer_check nokaslr'
@@ -109,7 +109,7 @@ class Guest:
     def __init__(self, ports=3, names=None, links=True, devices=(), files=None, binary=VIOS, name='guest', root=None,
                  memory=384, bus='virtio-serial'):
         self.stack = contextlib.ExitStack()
-        self.jobs, self.next, self.alive, self.moving, self.lock = {}, 1, True, False, threading.Lock()
+        self.jobs, self.next, self.alive, self.moving, self.lock, self.qemus = {}, 1, True, False, threading.Lock(), []
         self.names = list(names or (f'vios.{i}' for i in range(ports)))
         try:
             self.dir = pathlib.Path(tempfile.mkdtemp(prefix='vg', dir='/tmp'))
@@ -228,6 +228,9 @@ class Guest:
         self.jobs[0] = self.ready
         self.stack.callback(self._end)
         self._run()
+        self._booted()
+
+    def _booted(self):
         try:
             self.ready.wait(BOOT_DEADLINE)
         except Late as late:
@@ -235,8 +238,17 @@ class Guest:
 
     def _run(self, *more):
         """Starts QEMU, and talks to it and to the agent."""
+        self._launch(*more)
+        self._talk()
+
+    def _launch(self, *more):
+        for name in 'control', 'qmp':
+            (self.dir / name).unlink(missing_ok=True)
         self.qemu = subprocess.Popen([*self.argv, *more], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                      stderr=open(self.dir / 'qemu.log', 'wb'))
+        self.qemus.append(self.qemu)
+
+    def _talk(self):
         self.control = self._connect('control')
         self.monitor = self._connect('qmp').makefile('rwb')
         self.monitor.readline()
@@ -258,6 +270,39 @@ class Guest:
         restored()
         self.qmp('cont')
 
+    def migrate(self):
+        """The guest goes on in another QEMU, which is there before the first one is gone, as when it is moved to another host."""
+        source, reader = self.monitor, self.reader
+        self.moving = True
+        self._launch('-incoming', f'unix:{self.dir}/incoming')
+        wait_until(lambda: (self.dir / 'incoming').exists(), 'QEMU to wait for the guest')
+        self.qmp('migrate', uri=f'unix:{self.dir}/incoming')
+
+        def completed():
+            status = self.qmp('query-migrate').get('status')
+            assert status != 'failed', self.qmp('query-migrate')
+            return status == 'completed'
+        wait_until(completed, 'QEMU to migrate the guest', BOOT_DEADLINE)
+        first = self.qemus.pop(0)
+        first.kill()
+        first.wait()
+        reader.join()
+        source.close()
+        self.moving = False
+        self._talk()
+        wait_until(lambda: self.qmp('query-status')['status'] == 'running', 'QEMU to run the guest')
+
+    def sleep(self, timeout=DEADLINE):
+        """Suspends the guest to its memory, and wakes it."""
+        job = self.spawn('echo mem >/sys/power/state')
+
+        def awake():
+            if self.qmp('query-status')['status'] == 'suspended':
+                self.qmp('system_wakeup')
+            return not job.running
+        wait_until(awake, 'the guest to sleep and to wake', timeout)
+        assert job.status == 0, job.text
+
     def reset(self):
         """The guest starts again, without a word to its commands, as when it crashed."""
         for job in self.jobs.values():
@@ -268,7 +313,7 @@ class Guest:
         self.jobs = {0: self.ready}
         self.qmp('set-action', reboot='reset')
         self.qmp('system_reset')
-        self.ready.wait(BOOT_DEADLINE)
+        self._booted()
         self.qmp('set-action', reboot='shutdown')
 
     def _connect(self, name):
@@ -285,9 +330,12 @@ class Guest:
         return s
 
     def _read(self):
-        stream = self.control.makefile('rb')
+        stream, data = self.control.makefile('rb'), b''
         with contextlib.suppress(OSError, ValueError):
             while line := stream.readline():
+                if (data + line).endswith(READY):  # a reset may have come so shortly before the end of an output
+                    line = READY
+                data = b''
                 word = re.search(rb'(ready|out|end) (\d+) (\d+)\n$', line)  # before `ready` the serial line may say anything
                 if not word:
                     continue
@@ -320,9 +368,10 @@ class Guest:
         return data
 
     def _end(self):
-        if self.qemu.poll() is None:
-            self.qemu.kill()
-        self.qemu.wait()
+        for qemu in self.qemus:
+            qemu.kill()
+            qemu.wait()
+        self.qemus = []
 
 
 def main():

@@ -7,6 +7,8 @@
  *   storm visit ADDRESS SEED CLIENTS CONNECTIONS   that many clients at once; each makes that many
  *                                                  connections (0: without end), one after another;
  *                                                  after SIGTERM none that is new
+ *   storm short MS PID...                          for a while these can open no descriptor more
+ *   storm hog MS                                   for a while takes all memory that there is
  *
  * A connection has an id. From it both ends know its manner and the bytes each way (plan_of()), and
  * so each can say whether it got all. The client's stream is that of the id (bytes.h), the
@@ -26,6 +28,7 @@
  *   refused  no connection was to be had, or it was closed before the first byte
  *   open     it ended before it was known what it was to be */
 /* clang-format on */
+#define _GNU_SOURCE /* prlimit() */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -35,6 +38,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -260,6 +264,16 @@ static void report(const struct talk *t) {
 
 /* ---- one connection ---- */
 
+/* Of a socket that is neither read nor written any more. After a reset TIOCOUTQ still counts. */
+static void look_for_reset(struct talk *t) {
+    int error = 0;
+    socklen_t size = sizeof error;
+    if (getsockopt(t->fd, SOL_SOCKET, SO_ERROR, &error, &size) || !error)
+        return;
+    errno = error;
+    failed(t);
+}
+
 static void turn(struct talk *t) {
     double quiet = t->quiet_until - now();
     uint64_t limit = may_send(t);
@@ -272,6 +286,8 @@ static void turn(struct talk *t) {
         FD_SET(t->fd, &r);
     if (wr)
         FD_SET(t->fd, &w);
+    if (t->end && !wr)
+        look_for_reset(t);
     if (select(t->fd + 1, &r, &w, 0, &wait) <= 0)
         return;
     if (FD_ISSET(t->fd, &r))
@@ -395,10 +411,84 @@ static int visit_all(char **argv) {
     return 0;
 }
 
+/* ---- what is short ---- */
+
+/* The lowest descriptor that the process does not use is the limit. */
+static struct rlimit starve(pid_t pid) {
+    char path[64], link[1];
+    struct rlimit before, tight;
+    int lowest = -1;
+    do
+        snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)pid, ++lowest);
+    while (readlink(path, link, sizeof link) > 0);
+    if (prlimit(pid, RLIMIT_NOFILE, 0, &before))
+        die("prlimit");
+    tight = before;
+    tight.rlim_cur = (rlim_t)lowest;
+    prlimit(pid, RLIMIT_NOFILE, &tight, 0);
+    return before;
+}
+
+static int starve_all(char **argv, int count) {
+    struct rlimit before[8];
+    for (int i = 0; i < count; i++)
+        before[i] = starve(atoi(argv[3 + i]));
+    usleep((useconds_t)atoi(argv[2]) * 1000);
+    for (int i = 0; i < count; i++)
+        prlimit(atoi(argv[3 + i]), RLIMIT_NOFILE, &before[i], 0);
+    return 0;
+}
+
+static void write_file(const char *path, const char *text) {
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || write(fd, text, strlen(text)) < 0)
+        die(path);
+    close(fd);
+}
+
+/* Zeros: a guest's pages of zeros cost nothing when it is moved. The kernel ends this process, and
+ * no other, when there is none left. */
+static void take_memory(void) {
+    enum { PIECE = 1 << 20 };
+    write_file("/proc/self/oom_score_adj", "1000");
+    for (;;) {
+        char *p = mmap(0, PIECE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (p == MAP_FAILED)
+            usleep(1000);
+        for (int i = 0; p != MAP_FAILED && i < PIECE; i += 4096)
+            ((volatile char *)p)[i] = 0;
+    }
+}
+
+/* Until there was none left at least once. Prints how often. */
+static int hog(const char *ms) {
+    double end = now() + atof(ms);
+    int times = 0;
+    while (now() < end || !times) {
+        pid_t pid = fork();
+        if (!pid) {
+            prctl(PR_SET_PDEATHSIG, SIGKILL);
+            take_memory();
+        }
+        while (pid > 0 && !waitpid(pid, 0, WNOHANG)) {
+            usleep(10000);
+            if (now() > end && times)
+                kill(pid, SIGKILL);
+        }
+        times += pid > 0;
+    }
+    printf("%d\n", times);
+    return 0;
+}
+
 int main(int argc, char **argv) {
     if (getenv("STALL"))
         stall = atof(getenv("STALL")) * 1000;
     if (argc == 3 && !strcmp(argv[1], "serve"))
         return serve(argv[2]);
+    if (argc == 3 && !strcmp(argv[1], "hog"))
+        return hog(argv[2]);
+    if (argc > 3 && argc <= 11 && !strcmp(argv[1], "short"))
+        return starve_all(argv, argc - 3);
     return argc == 6 && !strcmp(argv[1], "visit") ? visit_all(argv) : 1;
 }
