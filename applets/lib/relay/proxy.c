@@ -83,6 +83,7 @@ static void open_channel(struct channel *ch) {
 }
 
 static void retry(struct channel *ch) {
+    channel_mark(ch);
     if (ch->end.fd < 0) {
         open_channel(ch);
         return;
@@ -219,7 +220,7 @@ static void decide(struct channel *ch) {
         proxy->changed(ch);
     if (!*ch->name || is_taken(ch) || ch->foul)
         return;
-    if (ch->gone)
+    if (ch->gone && !(CONFIG_VIOS_PROXY_HOST && ch->guest && qemu_reads_on(ch, loop_now())))
         give_up(ch);
     else if (ch->end.fd < 0 && !ch->retry && !ch->monitor)
         retry_later(ch, loop_now());

@@ -119,6 +119,15 @@ bool qemu_is_deaf(struct channel *ch, long long now) {
     return ch->redone;
 }
 
+bool qemu_reads_on(struct channel *ch, long long now) {
+    if (ch->end.fd < 0 || ch->end.broken || ch->backoff == CONFIG_RETRY_MAX ||
+        !net_unsent(ch->end.fd))
+        return false;
+    if (!ch->retry)
+        retry_later(ch, now);
+    return true;
+}
+
 bool qemu_is_monitor(const unsigned char *p, size_t n) {
     static const char human[] = "QEMU ", machine[] = "\"QMP\"";
     size_t at = 1;

@@ -28,6 +28,10 @@ void qemu_drop(struct channel *ch);
  * ch->retry set: not known yet. */
 bool qemu_is_deaf(struct channel *ch, long long now);
 
+/* The channel's name has gone. Whether QEMU still has to read, with ch->retry set: what it has not
+ * read would be lost. It has until the pauses are at their longest. */
+bool qemu_reads_on(struct channel *ch, long long now);
+
 /* Whether these are a monitor's first bytes: QMP's greeting, plain or pretty, or the human
  * one's. */
 bool qemu_is_monitor(const unsigned char *p, size_t n);
