@@ -220,7 +220,7 @@ static void decide(struct channel *ch) {
         proxy->changed(ch);
     if (!*ch->name || is_taken(ch) || ch->foul)
         return;
-    if (ch->gone && !(CONFIG_VIOS_PROXY_HOST && ch->guest && qemu_reads_on(ch, loop_now())))
+    if (ch->gone && !(CONFIG_VIOS_PROXY_HOST && ch->guest && qemu_reads_on(ch)))
         give_up(ch);
     else if (ch->end.fd < 0 && !ch->retry && !ch->monitor)
         retry_later(ch, loop_now());

@@ -119,12 +119,10 @@ bool qemu_is_deaf(struct channel *ch, long long now) {
     return ch->redone;
 }
 
-bool qemu_reads_on(struct channel *ch, long long now) {
-    if (ch->end.fd < 0 || ch->end.broken || ch->backoff == CONFIG_RETRY_MAX ||
-        !net_unsent(ch->end.fd))
+bool qemu_reads_on(struct channel *ch) {
+    if (ch->backoff == CONFIG_RETRY_MAX || !net_unsent(ch->end.fd))
         return false;
-    if (!ch->retry)
-        retry_later(ch, now);
+    retry_later(ch, loop_now());
     return true;
 }
 

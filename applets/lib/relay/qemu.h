@@ -30,7 +30,7 @@ bool qemu_is_deaf(struct channel *ch, long long now);
 
 /* The channel's name has gone. Whether QEMU still has to read, with ch->retry set: what it has not
  * read would be lost. It has until the pauses are at their longest. */
-bool qemu_reads_on(struct channel *ch, long long now);
+bool qemu_reads_on(struct channel *ch);
 
 /* Whether these are a monitor's first bytes: QMP's greeting, plain or pretty, or the human
  * one's. */
