@@ -120,7 +120,7 @@ bool qemu_is_deaf(struct channel *ch, long long now) {
 }
 
 bool qemu_reads_on(struct channel *ch) {
-    if (ch->backoff == CONFIG_RETRY_MAX || !net_unsent(ch->end.fd))
+    if (ch->backoff >= CONFIG_RETRY_MAX || !net_unsent(ch->end.fd))
         return false;
     retry_later(ch, loop_now());
     return true;
