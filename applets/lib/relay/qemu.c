@@ -15,8 +15,8 @@
 /* Milliseconds that QEMU gets to notice that the visitor has shut down; where there are many. */
 enum { PATIENCE = 300, PATIENCE_CROWDED = 100 };
 
-/* Milliseconds between looks, at most, whether a stopped guest goes on. */
-enum { LOOK_MAX = 60000 };
+/* Milliseconds up to which the time between looks, whether a stopped guest goes on, is doubled. */
+enum { DOUBLED = 30000 };
 
 /* QEMU keeps 32 pieces of news, each an attach or a detach, until a guest has read them, and drops
  * others. Few channels can be attached at once, even after a host that has just died. More are
@@ -109,7 +109,7 @@ bool qemu_is_deaf(struct channel *ch, long long now) {
     if (!ch->doubtful)
         return false;
     if (net_unsent(ch->end.fd)) {
-        ch->backoff = ch->backoff < LOOK_MAX / 2 ? 2 * ch->backoff : LOOK_MAX;
+        ch->backoff <<= ch->backoff < DOUBLED;
         retry_at(ch, now + ch->backoff);
         return false;
     }
