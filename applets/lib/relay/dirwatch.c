@@ -56,8 +56,8 @@ static void enter(void) {
 /* A watch on the nearest directory above the root that is there. */
 static int watch_above(void) {
     enum {
-        MASK_ABOVE =
-            IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR | IN_MASK_ADD
+        MASK_ABOVE = IN_ATTRIB | IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF |
+                     IN_ONLYDIR | IN_MASK_ADD
     };
     char above[ROOT_PATH];
     char *slash;
@@ -174,7 +174,7 @@ static void on_name(struct directory *d, const char *base, bool there) {
             return;
         }
     }
-    if (strlen(d->name) + 1 + strlen(base) >= CHANNEL_NAME)
+    if (strlen(d->name) + !is_root + strlen(base) >= CHANNEL_NAME)
         return;
     fmt_print(name, sizeof name, "%s%s%s", d->name, is_root ? "" : "/", base);
     below = NESTED && is_root ? directory_find(name) : NULL;

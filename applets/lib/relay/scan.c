@@ -97,7 +97,7 @@ static bool look(struct directory *d, int directory, const char *base) {
 
     if (*base == '.') /* udev makes a link under another name, then renames it */
         return true;
-    if (strlen(d->name) + 1 + strlen(base) >= CHANNEL_NAME) {
+    if (strlen(d->name) + strlen(slash) + strlen(base) >= CHANNEL_NAME) {
         log_limited(&left_alone, loop_now(), LOG_WARN,
                     "channel %s%s%s: a name of more than %d bytes is left out", d->name, slash,
                     base, CHANNEL_NAME - 1);
