@@ -204,15 +204,15 @@ class Proc:
         resource.prlimit(self.pid, resource.RLIMIT_NOFILE, (lowest, before[1]))
         return lambda: resource.prlimit(self.pid, resource.RLIMIT_NOFILE, before)
 
-    def _number(self, file, key):
+    def number(self, file, key):
         return int(re.search(rf'^{key}:\s+(\d+)', pathlib.Path(f'/proc/{self.pid}/{file}').read_text(), re.M)[1])
 
     def wakeups(self):
-        return self._number('status', 'voluntary_ctxt_switches')
+        return self.number('status', 'voluntary_ctxt_switches')
 
     def pss(self):
         """Proportional set size in KiB."""
-        return self._number('smaps_rollup', 'Pss')
+        return self.number('smaps_rollup', 'Pss')
 
     def cpu(self):
         """Processor time in seconds."""

@@ -95,7 +95,7 @@ static bool is_journal(void) {
 /* If nobody reads the log, the line is dropped, since the loop must not wait; the next line that is
  * written has the number of those dropped. (A stopped terminal does stop us: its user asked.) */
 static void line(enum log_level level, unsigned left_out, const char *f, va_list ap) {
-    static char buffer[512];
+    static char buffer[768]; /* a root path, and what is said of it */
     static unsigned lost;
     size_t room = sizeof buffer - 32, n;
     char *start = buffer;

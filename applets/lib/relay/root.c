@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "relay/root.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,10 +16,8 @@ static const char *root;
 void root_set(const char *path) {
     int fd, mode = file_mode(path, true);
 
-    if (strlen(path) > ROOT_PATH / 2) {
-        errno = ENAMETOOLONG;
-        mode = -1;
-    }
+    if (strlen(path) > ROOT_PATH / 2)
+        log_fatal("Root path too long: %s", path);
     if (mode < 0)
         log_fatal("Root path stat fail: %s: %m%s", path,
                   fmt_number(path, 1, 65535) < 0 ? "" : " (a port is the second operand)");

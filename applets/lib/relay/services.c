@@ -35,7 +35,7 @@ static char *part(const char *text, const char *end) {
     size_t n = (size_t)(end - text) + 1;
 
     if (n > sizeof parts - used)
-        log_fatal("%s: too long", text);
+        log_fatal("too long: %s", text);
     fmt_copy(p, n, text);
     used += n;
     return p;
