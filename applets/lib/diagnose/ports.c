@@ -176,8 +176,7 @@ void ports_filter(bool (*keep)(const struct port *p)) {
 
 struct port *ports_find(const char *what) {
     for (unsigned i = 0; i < count; i++)
-        if (!strcmp(table[i].name, what) || !strcmp(table[i].node, what) ||
-            !strcmp(ports_path(&table[i]), what))
+        if (!strcmp(table[i].name, what) || !strcmp(table[i].node, what))
             return &table[i];
     return NULL;
 }

@@ -67,8 +67,6 @@ static void raise_lo(const struct net_address *a) {
 }
 
 static void take(struct listeners *l, int fd, const struct net_address *a) {
-    if (!loop_fits(fd))
-        log_fatal("Proxy service: descriptor %d is too high for select()", fd);
     if (CONFIG_FEATURE_ADDR && !net_is_local(a))
         log_msg(LOG_WARN,
                 "listening on %s, which is not a loopback address: others can use this service",

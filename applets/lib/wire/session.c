@@ -257,10 +257,8 @@ static unsigned timeout(struct session *l) {
             return over(l, SESSION_SEND_RESET | SESSION_CLOSE);
         l->why = "half-closed and idle for too long";
         return over(l, SESSION_SEND_RESET | SESSION_ABORT);
-    case SESSION_CLOSING:
+    default: /* CLOSING */
         return over(l, SESSION_ABORT);
-    default:
-        return 0;
     }
 }
 
