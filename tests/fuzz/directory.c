@@ -309,6 +309,8 @@ static void move(struct node *n, int parent, const char *name) {
         return;
     if (old)
         drop(old);
+    if (n->parent < 0) /* it was in there */
+        return;
     tell_of(&nodes[n->parent], IN_MOVED_FROM | is_dir, n->name);
     snprintf(n->name, NAME, "%s", name);
     n->parent = parent;
@@ -360,7 +362,8 @@ static void act(void) {
         if (nodes[1].parent == 0)
             move(n, some_directory(), some_name());
         break;
-    case 8:
+    case 8: /* when it may be read again is seen late, or not at all: not judged */
+        honest = false;
         close_or_open(n);
         break;
     case 9:

@@ -218,7 +218,7 @@ __attribute__((no_sanitize("address"))) long __wrap_syscall(long number, ...) {
     case SYS_pselect6:
         return 1; /* all of them are ready */
     case SYS_fcntl:
-        return file_at((int)a[0]) || a[0] < 3 ? 0 : fail(EBADF);
+        return a[0] < 3 ? 0 : fail(EBADF);
     default:
         return fail(ENOSYS);
     }

@@ -204,22 +204,8 @@ static bool tell(const char *name, bool there) {
     return true;
 }
 
-/* Each port's name is known; each known one has a path, or none. */
+/* Each channel has a path, or none. */
 static void check_names(void) {
-    unsigned ports = 0;
-    const char *port;
-
-    for (; (port = name_in(part('P', phase), ports)) != NULL; ports++) {
-        const struct part *n = part('N', ports);
-        char path[400], name[CHANNEL_NAME];
-
-        snprintf(path, sizeof path, FILE_PORTS "/%s/name", port);
-        if (!n || port_of(path) != ports || strlen(path) > 127 || *port == '.')
-            continue;
-        snprintf(name, sizeof name, "%.*s", (int)n->n, (const char *)n->p);
-        if (*name && !strchr(name, '/') && !strchr(name, '\n'))
-            kernel_check(channels_find(name));
-    }
     for (unsigned i = 0; i < channels_count(); i++) {
         char name[CHANNEL_NAME];
         const char *path;
