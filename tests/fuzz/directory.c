@@ -16,7 +16,6 @@
 
 #include "../../applets/lib/base/fmt.h"
 #include "../../applets/lib/base/loop.h"
-#include "../../applets/lib/base/memory.h"
 #include "../../applets/lib/relay/channels.h"
 #include "../../applets/lib/relay/dirwatch.h"
 #include "../../applets/lib/relay/root.h"
@@ -47,8 +46,6 @@ static const uint8_t *input, *input_end;
 static long long now;
 static loop_fn *on_events;
 static const struct names *names;
-
-void memory_trim(void) {}
 
 static unsigned byte(void) { return input < input_end ? *input++ : 0; }
 

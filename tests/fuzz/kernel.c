@@ -18,6 +18,7 @@
 
 #include "../../applets/lib/base/fmt.h"
 #include "../../applets/lib/base/loop.h"
+#include "../../applets/lib/base/memory.h"
 
 /* The ends of the sections of state.h, which the linker knows. */
 extern char __start_fuzz_bss[], __stop_fuzz_bss[], __start_fuzz_data[], __stop_fuzz_data[];
@@ -320,6 +321,8 @@ handler *__wrap_signal(int number, handler *h) {
 }
 
 bool __wrap_loop_wait(long ms);
+
+__attribute__((weak)) void memory_trim(void) {}
 
 /* For those who do not wait. */
 __attribute__((weak)) bool __wrap_loop_wait(long ms) { return (void)ms, false; }
