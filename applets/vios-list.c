@@ -209,7 +209,7 @@ static int none(const char *directory, unsigned unfiltered) {
     if (unfiltered)
         say("there are channels, but no name matches -n");
     else if (ports_hidden())
-        say("not all that there is can be seen");
+        say("not everything can be seen");
     else
         why_none(directory, say);
     return NONE;

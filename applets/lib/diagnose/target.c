@@ -38,7 +38,7 @@ static void explain_none(const char *directory, unsigned all) {
                 ? "no name matches -n"
                 : "there are only those of other agents or directions: -n NAME takes one anyway");
     else if (ports_hidden())
-        say("not all that there is can be seen");
+        say("not everything can be seen");
     else
         why_none(directory, say);
 }
