@@ -409,7 +409,7 @@ static void check_names(void) {
             continue;
         snprintf(name, sizeof name, "%s%s%s", in == &nodes[1] ? "" : in->name,
                  in == &nodes[1] ? "" : "/", n->name);
-        if (strlen(name) >= CHANNEL_NAME - (in == &nodes[1]) || in->closed)
+        if (strlen(name) >= CHANNEL_NAME || in->closed)
             continue;
         kernel_check(channels_find(name));
         there++;
