@@ -25,8 +25,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { NODES = 26, NAME = 256, QUEUE = 24, OPS = 300 };
 
-/* A file; the first is above the root. parent: -1: it is not there. kind: S_IF*. target: what a link
- * leads to. */
+/* A file; the first is above the root. parent: -1: it is not there. kind: S_IF*. target: what a
+ * link leads to. */
 struct node {
     int parent, kind, target, wd;
     unsigned mask;

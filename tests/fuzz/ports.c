@@ -2,8 +2,8 @@
 /* What sysfs, debugfs, /proc and sock_diag say of ports: to the guest's proxy (names, and news of
  * them) and to vios-list. An input is flags, then parts, each after 0xfe, whose first byte is:
  * P the ports, each before a slash; N, D the next one's name and device number; K what netlink
- * sends; R names in a directory; T a text; L a link's target; C a command; G a pattern. What kind of
- * file a path is, its last character says.
+ * sends; R names in a directory; T a text; L a link's target; C a command; G a pattern. What kind
+ * of file a path is, its last character says.
  *
  * For longer: make fuzz T=seconds */
 #include <ctype.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* For tests/mutants: notes which blocks of a program run, even of one that is killed. The program is compiled with
- * -fsanitize-coverage=trace-pc. A byte for each address of its code, in a file of the directory REACHED, named as the program. */
+/* For tests/mutants: notes which blocks of a program run, even of one that is killed. The program
+ * is compiled with -fsanitize-coverage=trace-pc. A byte for each address of its code, in a file of
+ * the directory REACHED, named as the program. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
