@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # For GNU make, a C compiler for musl, and a POSIX shell with awk. "make help" lists the targets.
 
-VERSION = 0.4
+VERSION = 1.0
 
 O = build
 PREFIX = /usr/local
