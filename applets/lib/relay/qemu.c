@@ -18,6 +18,10 @@ enum { PATIENCE = 300, PATIENCE_CROWDED = 100 };
 /* Milliseconds up to which the time between looks, whether a stopped guest goes on, is doubled. */
 enum { DOUBLED = 30000 };
 
+/* Milliseconds that a guest has to be heard once its greeting was taken: its program may just have
+ * opened the port. */
+enum { HEARD = 500 };
+
 /* QEMU keeps 32 pieces of news, each an attach or a detach, until a guest has read them, and drops
  * others. Few channels can be attached at once, even after a host that has just died. More are
  * attached a little later, with one piece of news for each. vios-protocol(7), socket fact 7. */
@@ -108,13 +112,12 @@ void qemu_drop(struct channel *ch) {
 bool qemu_is_deaf(struct channel *ch, long long now) {
     if (!ch->doubtful)
         return false;
-    if (net_unsent(ch->end.fd)) {
-        ch->backoff <<= ch->backoff < DOUBLED;
-        retry_at(ch, now + ch->backoff);
+    if (ch->backoff) {
+        ch->backoff = net_unsent(ch->end.fd) ? ch->backoff << (ch->backoff < DOUBLED) : 0;
+        retry_at(ch, now + (ch->backoff ? ch->backoff : HEARD));
         return false;
     }
     ch->doubtful = false;
-    ch->backoff = 0;
     ch->redone = !(loop_peek(ch->end.fd) & LOOP_READ);
     return ch->redone;
 }
