@@ -389,6 +389,11 @@ def host_is(g, i, attached):
     g.check(f'until grep -q "^host_connected: {int(attached)}" {debug(i)}; do usleep 10000; done')
 
 
+def heard(g, name):
+    """Waits until our host's proxy answers on a channel that nobody holds: `attached` may be the proxy's visitor, which goes again."""
+    g.check(f'while vios probe -t 15 {name} >/tmp/out 2>&1; [ $? = 3 ]; do usleep 10000; done')
+
+
 def fill(g, i):
     """Writes to the port until its host would have to read: the writer, which waits."""
     writer = g.spawn(f'exec dd if=/dev/zero of=/dev/vport0p{i + 1} bs=4k')
