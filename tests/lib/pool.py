@@ -15,7 +15,7 @@ from multiprocessing import connection
 
 SLOTS = int(os.environ.get('SLOTS') or 0)
 DIRECTORY = os.environ.get('SLOTS_DIRECTORY')
-BUSY = 2
+BUSY = 3
 NUMBER = struct.Struct('=H')
 
 workers = 4  # of a file; 1 where its cases share something
