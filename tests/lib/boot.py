@@ -12,7 +12,7 @@ from lib.guest import WORDS
 from lib.tcp import Service
 from lib.vt import BUILD, ROOT, VIOS, Late, Skip, equal, main, wait_until
 
-pool.weight = pool.BUSY
+pool.busy = True
 BOOT_DEADLINE = 90
 SECRET = b'a key from the host\n'
 CONF = 'etc/vios/initramfs.conf'

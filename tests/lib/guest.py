@@ -376,7 +376,7 @@ class Guest:
 
 def main():
     """vt.main(), where the cases share guests."""
-    pool.workers, pool.weight = 1, pool.BUSY
+    pool.workers, pool.busy = 1, True
     vt.main()
 
 

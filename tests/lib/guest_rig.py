@@ -18,7 +18,7 @@ from signal import SIGUSR1
 
 from lib import guest, pool, vt
 
-pool.workers, pool.weight = 1, pool.BUSY  # the cases share the guest
+pool.workers, pool.busy = 1, True  # the cases share the guest
 PORT = 5672
 # The binary's name in the guest. With the default one all clients share one channel.
 ONE_EACH = [('one-each', 'one'), ('smallest-buffers', 'small')]
@@ -238,7 +238,7 @@ def busy(rig):
     clients = [rig.client('-s', ENDLESS, '-r', ENDLESS, '-S', i) for i in range(3)]
     rig.connected(3)
     if rig.variant in dict(ONE_EACH).values():
-        rig.moving(range(3))
+        rig.moving(range(3), 1 << 15 if rig.variant == 'small' else 1 << 18)
     else:
         rig.all_moving()
     return clients

@@ -9,7 +9,7 @@ import subprocess
 from lib import objects, pool
 from lib.vt import ROOT
 
-pool.weight = pool.BUSY
+pool.busy = True
 JOBS = f'-j{1 if pool.SLOTS else len(os.sched_getaffinity(0))}'
 
 

@@ -64,7 +64,7 @@ def can(cc, flags):
 def parallel(function, items):
     """Each of these keeps a processor busy."""
     def do(item):
-        with pool.slots(pool.BUSY):
+        with pool.slot(True):
             return function(item)
     with concurrent.futures.ThreadPoolExecutor(JOBS) as threads:
         return list(threads.map(do, items))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cases of a file at once, in worker processes, and a limit for those of all files.
+"""Cases of a file at once, in worker processes, and limits for those of all files.
 
-tests/run sets SLOTS, how many cases may run at once, and SLOTS_DIRECTORY. A slot is a lock: it is free again when its process is gone,
-however it went. A case that keeps a processor busy takes several."""
+tests/run sets SLOTS_DIRECTORY, and SLOTS, how many cases that keep a processor busy may run at once; of those that mostly wait twice as
+many may run beside them. A slot is a lock: it is free again when its process is gone, however it went."""
 import contextlib
 import fcntl
 import os
@@ -15,18 +15,17 @@ from multiprocessing import connection
 
 SLOTS = int(os.environ.get('SLOTS') or 0)
 DIRECTORY = os.environ.get('SLOTS_DIRECTORY')
-BUSY = 3
 NUMBER = struct.Struct('=H')
 
-workers = 4  # of a file; 1 where its cases share something
-weight = 1   # slots that a case takes; BUSY where it keeps a processor busy
+workers = 4    # of a file; 1 where its cases share something
+busy = False   # whether a case keeps a processor busy
 
 
-def lock(name, wait=False):
+def lock(name):
     """The locked file, or None."""
     fd = os.open(f'{DIRECTORY}/{name}', os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(fd)
         return None
@@ -34,22 +33,18 @@ def lock(name, wait=False):
 
 
 @contextlib.contextmanager
-def slots(count=1):
-    """Waits for this many slots. One at a time waits, so that small cases do not overtake a large one for ever."""
-    with contextlib.ExitStack() as held:
-        if SLOTS:
-            gate, free, count = lock('gate', True), set(range(SLOTS)), min(count, SLOTS)
-            while count:
-                for n in sorted(free):
-                    fd = lock(n) if count else None
-                    if fd is not None:
-                        held.callback(os.close, fd)
-                        free.remove(n)
-                        count -= 1
-                if count:
-                    time.sleep(0.01)  # between two looks at the slots
-            os.close(gate)
+def slot(keeps_busy):
+    """Waits for one."""
+    names, fd = [f'busy{n}' for n in range(SLOTS)] if keeps_busy else [f'waits{n}' for n in range(2 * SLOTS)], None
+    while SLOTS and fd is None:
+        fd = next((fd for fd in map(lock, names) if fd is not None), None)
+        if fd is None:
+            time.sleep(0.01)  # between two looks at the slots
+    try:
         yield
+    finally:
+        if fd is not None:
+            os.close(fd)
 
 
 def work(do, queue, reply):
@@ -60,7 +55,7 @@ def work(do, queue, reply):
         shown = 0
         while data := os.read(queue, NUMBER.size):
             number, = NUMBER.unpack(data)
-            with slots(weight):
+            with slot(busy):
                 reply.send((number, None, b''))
                 result = do(number)
             sys.stdout.flush()

@@ -365,7 +365,7 @@ def results(chosen):
     """What run() returns for each of these cases, as they end."""
     if not pool.SLOTS or min(pool.workers, len(chosen)) < 2:
         for c in chosen:
-            with pool.slots(pool.weight):
+            with pool.slot(pool.busy):
                 result = run(*c)
             yield result
         return
