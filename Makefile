@@ -220,7 +220,7 @@ $(O)/tests/hunt: tests/bench/hunt.c $(filter $(O)/obj/applets/lib/%,$(OBJECTS))
 chaos:
 	BUILD=$(O) tests/deps check
 	$(MAKE) all
-	CHAOS_SECONDS=$(or $(T),60) $(if $(SEED),SEED=$(SEED)) BUILD=$(O) tests/chaos
+	CHAOS_SECONDS=$(or $(T),60) $(if $(SEED),SEED=$(SEED)) BUILD=$(O) tests/chaos.test
 
 fuzz:
 	FUZZ_SECONDS=$(or $(T),60) BUILD=$(O) tests/fuzz.test

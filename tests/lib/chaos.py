@@ -12,6 +12,7 @@ import threading
 import time
 from signal import SIGCONT, SIGSTOP, SIGTERM, SIGUSR1
 
+from lib import pool
 from lib.guest import BOOT_DEADLINE, Guest, compile_c
 from lib.hostile_guest import HostileGuest
 from lib.tcp import Worker
@@ -25,7 +26,8 @@ STALL = 40
 LEAST = 5        # events of each kind: a storm may last GRACE seconds longer for them
 GRACE = 30
 KEPT = 1000      # seconds in which an event is remembered
-SETTLE = 1       # seconds in which an event may still be felt; more, if the machine is slow
+# Seconds in which an event may still be felt; more, if the machine is slow.
+SETTLE = 5 if pool.SLOTS else 1
 RETRY = 6        # after what was short it is tried again within so many
 WAYS = ('out', 'in')
 LEAVING = {'kept-abort', 'abort', 'leave', 'mute'}  # manners of clients who do not see whether anything works
