@@ -41,6 +41,12 @@ static void delivered(struct conn *c) {
         conn_apply(c, session_event(&c->session, SESSION_DELIVERED, NULL));
 }
 
+/* After a write() that failed: whether to read on what the TCP side sent before it went. For want of
+ * memory it has not gone, and would take the end of stream for the end of all. */
+static bool reads_on(const struct conn *c) {
+    return errno != ENOMEM && errno != ENOBUFS && session_reads_local(&c->session);
+}
+
 /* Payload in the input goes to the TCP side as far as it takes it now. False: not all of it. */
 static bool write_tcp(struct conn *c, struct input *in) {
     while (in->head < in->tail) {
@@ -50,7 +56,7 @@ static bool write_tcp(struct conn *c, struct input *in) {
             drains(c);
             return false;
         }
-        if (n < 0 && !session_reads_local(&c->session)) {
+        if (n < 0 && !reads_on(c)) {
             conn_failed(c);
             return true;
         }
@@ -82,7 +88,7 @@ static void count_write(struct channel *ch) {
 /* The TCP side takes nothing more, for errno. What it sent before is still to be read, as far as
  * the credit goes: to wait for more of that, its peer would have to be kept talking. */
 static void broke(struct conn *c) {
-    if (!session_reads_local(&c->session) || !session_has_credit(&c->session)) {
+    if (!reads_on(c) || !session_has_credit(&c->session)) {
         conn_failed(c);
         return;
     }
