@@ -76,7 +76,7 @@ static void leave(const struct stream *s) {
         session_event(s->session, SESSION_STOP, "stopped");
     if (!s->end->raw)
         handshake_retreat(&probe.shake);
-    else if (s->session->abort || s->local || loop_stopped())
+    else if (s->session->abort || s->local || s->deaf || loop_stopped())
         net_abort_on_close(s->end->fd);
 }
 

@@ -24,9 +24,11 @@ static unsigned char input[INPUT], output[OUTPUT];
 /* ---- what the session wants ---- */
 
 static void apply(struct stream *s, unsigned actions) {
-    if (actions & SESSION_SEND_EOS && s->end->raw)
+    bool eos = actions & SESSION_SEND_EOS && !s->deaf;
+
+    if (eos && s->end->raw)
         shutdown(s->end->fd, SHUT_WR);
-    else if (actions & SESSION_SEND_EOS)
+    else if (eos)
         endpoint_note(s->end, FRAME_DATA, &s->session->tokens, "");
     s->since = loop_now();
 }
@@ -62,10 +64,9 @@ static void send_data(struct stream *s) {
 }
 
 static void flush(struct stream *s) {
-    if (endpoint_flush(s->end) == ENDPOINT_LOST) {
-        s->deaf = true;
+    s->deaf = s->deaf || endpoint_flush(s->end) == ENDPOINT_LOST;
+    if (s->deaf)
         s->end->owed_bytes = s->out_left = 0;
-    }
     while (!s->end->owed_bytes && s->out_left)
         send_data(s);
 }
