@@ -9,7 +9,7 @@ import subprocess
 from lib import objects, pool
 from lib.vt import ROOT
 
-pool.busy = True
+pool.workers, pool.busy = 2, True
 JOBS = f'-j{1 if pool.SLOTS else len(os.sched_getaffinity(0))}'
 
 

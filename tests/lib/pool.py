@@ -21,11 +21,11 @@ workers = 4    # of a file; 1 where its cases share something
 busy = False   # whether a case keeps a processor busy
 
 
-def lock(name):
+def lock(name, wait=False):
     """The locked file, or None."""
     fd = os.open(f'{DIRECTORY}/{name}', os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         os.close(fd)
         return None
@@ -34,12 +34,13 @@ def lock(name):
 
 @contextlib.contextmanager
 def slot(keeps_busy):
-    """Waits for one."""
-    names, fd = [f'busy{n}' for n in range(SLOTS)] if keeps_busy else [f'waits{n}' for n in range(2 * SLOTS)], None
-    while SLOTS and fd is None:
-        fd = next((fd for fd in map(lock, names) if fd is not None), None)
-        if fd is None:
+    """Waits for one. The first who waits is the first who gets it: the kernel's order for the lock of all of them."""
+    kind, count, fd = ('busy', SLOTS, None) if keeps_busy else ('waits', 2 * SLOTS, None)
+    if SLOTS:
+        turn = lock(kind, True)
+        while (fd := next((fd for n in range(count) if (fd := lock(f'{kind}{n}')) is not None), None)) is None:
             time.sleep(0.01)  # between two looks at the slots
+        os.close(turn)
     try:
         yield
     finally:
