@@ -41,10 +41,10 @@ static void delivered(struct conn *c) {
         conn_apply(c, session_event(&c->session, SESSION_DELIVERED, NULL));
 }
 
-/* After a write() that failed: whether to read on what the TCP side sent before it went. If there
- * was no memory, it has not gone, and would take the end of stream for the end of all. */
+/* After a write() that failed: whether to read on what the TCP side sent before it went. After any
+ * other error it has not gone, and would take the end of stream for the end of all. */
 static bool reads_on(const struct conn *c) {
-    return errno != ENOMEM && errno != ENOBUFS && session_reads_local(&c->session);
+    return (errno == EPIPE || errno == ECONNRESET) && session_reads_local(&c->session);
 }
 
 /* Payload in the input goes to the TCP side as far as it takes it now. False: not all of it. */
