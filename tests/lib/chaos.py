@@ -129,12 +129,12 @@ class Side:
         listen = [word for name, at in NAMES.items() for word in ('-l', f'{at}={name}')]
         options = ['-R', '-f', 1, '/dev/virtio-ports', INWARD] if way == 'in' else ['-w', 30, *listen, '-f', 1, '/dev/virtio-ports', 'none']
         proxy = self.job('vios-proxy-guest', *options)
-        proxy.wait_output(rb'^\n', timeout=2 * DEADLINE)
+        proxy.wait_output(rb'^\n', timeout=self.world.stall)
         self.proxies[way] = proxy
 
     def start(self, clients=True):
         service = self.job('storm', 'serve', INWARD)
-        service.wait_output(rb'^port ')
+        service.wait_output(rb'^port ', timeout=self.world.stall)
         self.service = service
         for way in WAYS:
             self.start_proxy(way)

@@ -195,22 +195,24 @@ class HangingService:
         self.listener = socket.socket()
         self.listener.bind(('127.0.0.1', 0))
         self.listener.listen(0)
-        self.port, self.t = self.listener.getsockname()[1], t
+        self.port, self.t, self.taken = self.listener.getsockname()[1], t, threading.Event()
         t.defer(self.listener.close)
         self.first = Worker(self._first)
 
     def _first(self):
         conn, _ = self.listener.accept()
+        self.taken.set()
         with patient(conn), contextlib.suppress(OSError):
             echo(conn)
 
     def hang(self):
-        """Fills the backlog."""
+        """Fills the backlog, for good: the place of the first connection was taken before."""
         for _ in range(4):
             s = socket.socket()
             self.t.defer(s.close)
             s.setblocking(False)
             s.connect_ex(self.listener.getsockname())
+            assert self.taken.wait(DEADLINE), 'nobody accepts'
 
 
 class BusyService:

@@ -39,8 +39,8 @@ from lib.objects import BUILD, ROOT
 VIOS = BUILD / 'vios'
 GUEST, HOST = 'vios-proxy-guest', 'vios-proxy-host'
 LEVELS = 'FATAL ALERT ERROR WARN NOTICE INFO DEBUG'.split()
-DEADLINE = 20        # seconds; long after a condition should have come true: ends a hung test, decides nothing else
-CASE_DEADLINE = 150  # of a whole case, also beside other work
+DEADLINE = 40        # seconds; long after a condition should have come true: ends a hung test, decides nothing else
+CASE_DEADLINE = 240  # of a whole case, also beside other work
 
 SEED = os.environ.get('SEED') or str(random.SystemRandom().randrange(10**9))
 cases = []
