@@ -63,8 +63,13 @@ static void send_data(struct stream *s) {
     endpoint_write(s->end, p - header, header + f.length);
 }
 
+/* After a write() that failed, what the peer said before it went is still to be read. After any
+ * other error it has not gone, and would wait for the rest. */
 static void flush(struct stream *s) {
-    s->deaf = s->deaf || endpoint_flush(s->end) == ENDPOINT_LOST;
+    if (endpoint_flush(s->end) == ENDPOINT_LOST) {
+        s->deaf = true;
+        s->gone |= errno != EPIPE && errno != ECONNRESET;
+    }
     if (s->deaf)
         s->end->owed_bytes = s->out_left = 0;
     while (!s->end->owed_bytes && s->out_left)
