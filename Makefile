@@ -107,7 +107,8 @@ SMALL_CFLAGS = -Os -fno-pie -ffunction-sections -fdata-sections -fno-asynchronou
 SMALL_FLAGS = -Oz -fcf-protection=none -mgeneral-regs-only -malign-data=abi -fno-caller-saves -fno-tree-loop-im \
 	-fno-expensive-optimizations -fno-forward-propagate -fno-if-conversion -fno-move-loop-invariants -fno-tree-tail-merge \
 	-fno-shrink-wrap -fno-ipa-sra -fno-tree-coalesce-vars
-SMALLER := $(if $(CC),$(foreach f,$(SMALL_FLAGS),$(shell $(CC) -Werror $(f) -E -x c /dev/null >/dev/null 2>&1 && echo $(f))))
+KNOWN = $(shell $(CC) -Werror $(1) -E -x c /dev/null >/dev/null 2>&1 && echo $(1))
+SMALLER := $(if $(CC),$(or $(call KNOWN,$(SMALL_FLAGS)),$(foreach f,$(SMALL_FLAGS),$(call KNOWN,$(f)))))
 #   separate-code 3224 (4648), relro 3224 (552): musl makes no use of relro in a static program. common-page-size 0 (488), by
 #   chance of the two sizes. The layout 696 (680), and 56 KiB of memory while a proxy waits. LTO saves nothing.
 SMALL_LDFLAGS = -Wl,--gc-sections -Wl,-z,noseparate-code -Wl,-z,norelro -Wl,-z,common-page-size=16 -Wl,-T,applets/kbuild/layout.ld
