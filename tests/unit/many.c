@@ -380,7 +380,8 @@ static bool is_stale(struct peer *p) {
 }
 
 static void take_init(struct peer *p) {
-    p->provoked |= ends_limited; /* what waits of a guest that is refused, and reads nothing, goes */
+    p->provoked |=
+        ends_limited; /* what waits of a guest that is refused, and reads nothing, goes */
     for (unsigned i = 0; i < session_count; i++)
         p->provoked |= is_on(&sessions[i], p) && sessions[i].plan == PLAN_SILENT;
     if (!p->provoked)
