@@ -186,14 +186,18 @@ class Guest:
     def qmp(self, command, **arguments):
         """What QEMU returns for the command."""
         with self.lock:
-            self.monitor.write(json.dumps({'execute': command, 'arguments': arguments}).encode() + b'\n')
-            self.monitor.flush()
-            while True:
-                reply = json.loads(self.monitor.readline())
-                if 'error' in reply:
-                    raise QMPError(f'{command}: {reply["error"]["desc"]}')
-                if 'return' in reply:
-                    return reply['return']
+            return self.ask(self.monitor, command, **arguments)
+
+    @staticmethod
+    def ask(monitor, command, **arguments):
+        monitor.write(json.dumps({'execute': command, 'arguments': arguments}).encode() + b'\n')
+        monitor.flush()
+        while True:
+            reply = json.loads(monitor.readline())
+            if 'error' in reply:
+                raise QMPError(f'{command}: {reply["error"]["desc"]}')
+            if 'return' in reply:
+                return reply['return']
 
     @property
     def console(self):
@@ -250,13 +254,21 @@ class Guest:
                                      stderr=open(self.dir / 'qemu.log', 'wb'))
         self.qemus.append(self.qemu)
 
-    def _talk(self):
-        self.control = self._connect('control')
-        self.monitor = self._connect('qmp').makefile('rwb')
-        self.monitor.readline()
-        self.qmp('qmp_capabilities')
+    def _talk(self, *ends):
+        """ends: of _connect_both()."""
+        self.control, self.monitor = ends or self._connect_both()
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
+
+    def _connect_both(self):
+        """To a new QEMU."""
+        control, monitor = self._connect('control'), self._connect('qmp').makefile('rwb')
+        monitor.readline()
+        self.ask(monitor, 'qmp_capabilities')
+        return control, monitor
+
+    # A QEMU that takes a guest over must have its serial line's other end before: if a byte of the guest's waited to be taken, it waits for
+    # ever otherwise (QEMU 7.2), and all commands with it.
 
     def move(self, restored=lambda: None):
         """The guest goes on, with its commands, in another QEMU, as when it is saved and restored; restored() is called before."""
@@ -267,18 +279,20 @@ class Guest:
         self._end()
         self.reader.join()
         self.moving = False
-        self._run('-incoming', f'exec:cat {self.dir}/state')
+        self._run('-incoming', 'defer')
+        self.qmp('migrate-incoming', uri=f'exec:cat {self.dir}/state')
         wait_until(lambda: self.qmp('query-status')['status'] == 'paused', 'QEMU to restore the guest')
         restored()
         self.qmp('cont')
 
     def migrate(self):
         """The guest goes on in another QEMU, which is there before the first one is gone, as when it is moved to another host."""
-        source, reader = self.monitor, self.reader
+        source, reader, place = self.monitor, self.reader, f'unix:{self.dir}/incoming'
         self.moving = True
-        self._launch('-incoming', f'unix:{self.dir}/incoming')
-        wait_until(lambda: (self.dir / 'incoming').exists(), 'QEMU to wait for the guest')
-        self.qmp('migrate', uri=f'unix:{self.dir}/incoming')
+        self._launch('-incoming', 'defer')
+        control, monitor = self._connect_both()
+        self.ask(monitor, 'migrate-incoming', uri=place)
+        self.qmp('migrate', uri=place)
 
         def completed():
             status = self.qmp('query-migrate').get('status')
@@ -291,7 +305,7 @@ class Guest:
         reader.join()
         source.close()
         self.moving = False
-        self._talk()
+        self._talk(control, monitor)
         wait_until(lambda: self.qmp('query-status')['status'] == 'running', 'QEMU to run the guest')
 
     def sleep(self, timeout=DEADLINE):
