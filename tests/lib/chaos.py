@@ -428,6 +428,10 @@ class World:
         self.begin()
         workers = [Worker(self.host_events), *(Worker(side.events) for side in self.sides)]
         for worker in workers:
+            while worker.is_alive() and not any(w.error for w in workers):
+                worker.join(1)  # between two looks
+            if any(w.error for w in workers):
+                self.end = 0  # for the others
             worker.join(self.seconds + GRACE + 2 * (BOOT_DEADLINE + self.stall))
             worker.result()
 
