@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The compilers in front of PATH keep what they compiled, see cached-cc: most objects of two configurations are the same."""
+import contextlib
 import functools
 import hashlib
 import os
@@ -28,8 +29,9 @@ def compilers():
         new.chmod(0o755)
         new.rename(script)
     for path in top.glob('*.o'):
-        if path.stat().st_mtime < time.time() - A_DAY:
-            path.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # one that was just made got its name
+            if path.stat().st_mtime < time.time() - A_DAY:
+                path.unlink()
     return top / 'bin', top
 
 
