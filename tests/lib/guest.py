@@ -29,7 +29,7 @@ from lib.wire import ANY, Decoder, FakeHost
 BOOT_DEADLINE = 150
 KEEP_OPEN = 'sleep 1000'  # keeps what it has open until the test kills it: nothing waits for its end
 READY = b'ready 0 0\n'
-# The second half is what the kernel does at its start for nobody here: without it a boot takes a quarter less processor time.
+# The second half is what the kernel does at its start for nobody here: without it a boot takes less processor time.
 WORDS = ('quiet panic=-1 mitigations=off tsc=reliable no_timer_check nokaslr '
          'cryptomgr.notests initcall_blacklist=crypto_kdf108_init,init_kprobe_trace,load_system_certificate_list')
 
