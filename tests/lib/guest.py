@@ -54,7 +54,7 @@ def peer():
 
 
 class QMPError(AssertionError):
-    """QEMU refused a command."""
+    """QEMU refused a command, or has gone."""
 
 
 class Job:
@@ -112,6 +112,7 @@ class Guest:
                  memory=384, bus='virtio-serial'):
         self.stack = contextlib.ExitStack()
         self.jobs, self.next, self.alive, self.moving, self.lock, self.qemus = {}, 1, True, False, threading.Lock(), []
+        self.ends = ()
         self.names = list(names or (f'vios.{i}' for i in range(ports)))
         try:
             self.dir = pathlib.Path(tempfile.mkdtemp(prefix='vg', dir='/tmp'))
@@ -188,16 +189,24 @@ class Guest:
         with self.lock:
             return self.ask(self.monitor, command, **arguments)
 
-    @staticmethod
-    def ask(monitor, command, **arguments):
-        monitor.write(json.dumps({'execute': command, 'arguments': arguments}).encode() + b'\n')
-        monitor.flush()
+    def ask(self, monitor, command, **arguments):
+        try:
+            monitor.write(json.dumps({'execute': command, 'arguments': arguments}).encode() + b'\n')
+            monitor.flush()
+        except OSError:
+            raise self.gone(command) from None
         while True:
-            reply = json.loads(monitor.readline())
+            line = monitor.readline()
+            if not line:
+                raise self.gone(command)
+            reply = json.loads(line)
             if 'error' in reply:
                 raise QMPError(f'{command}: {reply["error"]["desc"]}')
             if 'return' in reply:
                 return reply['return']
+
+    def gone(self, what):
+        return QMPError(f'{what}: QEMU has gone: {(self.dir / "qemu.log").read_text()}, console: {self.console[-3000:]}')
 
     @property
     def console(self):
@@ -223,7 +232,8 @@ class Guest:
         kernel = next((BUILD / 'cache/kernel/boot').glob('vmlinuz*'))
         argv = ['qemu-system-x86_64', '-accel', 'tcg', '-M', 'q35', '-m', str(memory), '-smp', '1', '-nodefaults', '-nic', 'none',
                 '-display', 'none', '-no-reboot', '-kernel', kernel, '-initrd', self.dir / 'initramfs',
-                '-append', f'console=ttyS0 {WORDS} links={int(links)} ports={len(self.names)}', '-serial', f'file:{self.dir}/console',
+                '-append', f'console=ttyS0 {WORDS} links={int(links)} ports={len(self.names)}',
+                '-chardev', f'file,id=console,path={self.dir}/console,append=on', '-serial', 'chardev:console',
                 '-chardev', f'socket,id=control,path={self.dir}/control,server=on,wait=off', '-serial', 'chardev:control',
                 '-qmp', f'unix:{self.dir}/qmp,server=on,wait=off', '-device', f'{bus},id=vs']
         for i, name in enumerate(self.names):
@@ -233,6 +243,7 @@ class Guest:
         self.ready = Job(self, 0, 'boot')
         self.jobs[0] = self.ready
         self.stack.callback(self._end)
+        self.stack.callback(self._hang_up)
         self._run()
         self._booted()
 
@@ -251,14 +262,20 @@ class Guest:
         for name in 'control', 'qmp':
             (self.dir / name).unlink(missing_ok=True)
         self.qemu = subprocess.Popen([*self.argv, *more], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                     stderr=open(self.dir / 'qemu.log', 'wb'))
+                                     stderr=open(self.dir / 'qemu.log', 'ab'))
         self.qemus.append(self.qemu)
 
     def _talk(self, *ends):
         """ends: of _connect_both()."""
-        self.control, self.monitor = ends or self._connect_both()
+        self._hang_up()
+        self.control, self.monitor = self.ends = ends or self._connect_both()
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
+
+    def _hang_up(self):
+        for end in self.ends:
+            end.close()
+        self.ends = ()
 
     def _connect_both(self):
         """To a new QEMU."""
@@ -287,7 +304,7 @@ class Guest:
 
     def migrate(self):
         """The guest goes on in another QEMU, which is there before the first one is gone, as when it is moved to another host."""
-        source, reader, place = self.monitor, self.reader, f'unix:{self.dir}/incoming'
+        reader, place = self.reader, f'unix:{self.dir}/incoming'
         self.moving = True
         self._launch('-incoming', 'defer')
         control, monitor = self._connect_both()
@@ -303,7 +320,6 @@ class Guest:
         first.kill()
         first.wait()
         reader.join()
-        source.close()
         self.moving = False
         self._talk(control, monitor)
         wait_until(lambda: self.qmp('query-status')['status'] == 'running', 'QEMU to run the guest')
@@ -341,9 +357,7 @@ class Guest:
                 return s
             except OSError:
                 s.close()
-        s = wait_until(attempt, f"QEMU's {name} socket")
-        self.stack.callback(s.close)
-        return s
+        return wait_until(attempt, f"QEMU's {name} socket")
 
     def _read(self):
         stream, data = self.control.makefile('rb'), b''
