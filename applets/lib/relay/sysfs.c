@@ -30,19 +30,20 @@ enum { PORT_NAME = 32, SYSFS_PATH = 128 };
 static int uevents = -1;
 static names_fn *tell;
 
-/* The length of the name, of which as much is read as fits; or -1 with errno. */
-static int read_name(const char *port, char name[CHANNEL_NAME]) {
+/* The name of a port that may be a channel, of which as much is read as fits. */
+static bool read_name(const char *port, char name[CHANNEL_NAME]) {
     char path[SYSFS_PATH];
 
     fmt_print(path, sizeof path, FILE_PORTS "/%s/name", port);
-    return file_read(path, name, CHANNEL_NAME);
+    return strlen(port) < PORT_NAME && file_read(path, name, CHANNEL_NAME) > 0 &&
+           !*fmt_find(name, '/');
 }
 
 static bool tell_port(const char *port, void *arg) {
     char name[CHANNEL_NAME];
 
     (void)arg;
-    if (read_name(port, name) > 0 && !*fmt_find(name, '/'))
+    if (read_name(port, name))
         tell(name, true);
     return true;
 }
@@ -58,7 +59,7 @@ static bool match_port(const char *port, void *arg) {
     struct search *s = arg;
     char name[CHANNEL_NAME];
 
-    if (strlen(port) < PORT_NAME && read_name(port, name) > 0 && !strcmp(name, s->name))
+    if (read_name(port, name) && !strcmp(name, s->name))
         fmt_copy(s->port, PORT_NAME, port);
     return !*s->port;
 }
