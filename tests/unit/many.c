@@ -379,9 +379,24 @@ static bool is_stale(struct peer *p) {
     return false;
 }
 
+/* Whether the program must still have it: nothing can have ended it, whatever waits to be read. */
+static bool is_certain(const struct dialog *d) {
+    const struct app *a = d->sink.id ? app_by_id(d->sink.id) : NULL;
+
+    return d->many == MANY_OPEN && d->plan == PLAN_CLEAN && !d->sent_eos && !d->impatient && a &&
+           !a->impatient && (a->end == APP_HALF || a->end == APP_WAIT);
+}
+
+/* What waits of a guest that is refused, has no connection and reads nothing, goes. */
+static bool may_be_dropped(const struct peer *p) {
+    for (unsigned i = 0; i < session_count; i++)
+        if (is_on(&sessions[i], p) && is_certain(&sessions[i]))
+            return false;
+    return ends_limited;
+}
+
 static void take_init(struct peer *p) {
-    p->provoked |=
-        ends_limited; /* what waits of a guest that is refused, and reads nothing, goes */
+    p->provoked |= may_be_dropped(p);
     for (unsigned i = 0; i < session_count; i++)
         p->provoked |= is_on(&sessions[i], p) && sessions[i].plan == PLAN_SILENT;
     if (!p->provoked)
