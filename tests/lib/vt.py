@@ -141,13 +141,15 @@ class Proc:
                 if rest and not data:
                     lines.append(rest)
                 self.read += [line.decode(errors='backslashreplace') for line in lines]
+                if not data:
+                    self.popen.stderr.close()
                 self.changed.notify_all()
 
     @property
     def lines(self):
         """All that the program has written until now."""
         with self.changed:
-            self.changed.wait_for(lambda: not self.reader.is_alive() or not arrived(self.popen.stderr), DEADLINE)
+            self.changed.wait_for(lambda: self.popen.stderr.closed or not arrived(self.popen.stderr), DEADLINE)
             return list(self.read)
 
     @property
@@ -187,14 +189,22 @@ class Proc:
             self.popen.kill()
         self.popen.wait()
         self.reader.join(DEADLINE)
-        self.popen.stderr.close()
 
     @property
     def running(self):
         return self.popen.poll() is None
 
     def fds(self):
-        return len(os.listdir(f'/proc/{self.pid}/fd'))
+        """Its descriptors while it sleeps: a turn of its loop has some more open for a moment."""
+        def asleep():
+            status = pathlib.Path(f'/proc/{self.pid}/status').read_text()
+            return re.search(r'^State:\s+[ST]', status, re.M) and re.findall(r'ctxt_switches:.*', status)
+
+        def count():
+            before = asleep()
+            fds = before and len(os.listdir(f'/proc/{self.pid}/fd'))
+            return fds if before and before == asleep() else None
+        return wait_until(count, 'a process that sleeps')
 
     def starve(self):
         """It can open no descriptor more. Returns what ends that."""
