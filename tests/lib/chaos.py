@@ -43,7 +43,7 @@ DELAYING = {'host-stopped', 'guest-stopped', 'paused'}
 GUEST_KINDS = ['guest-killed', 'guest-stopped', 'guest-short-of-descriptors', 'guest-short-of-memory', 'plugged', 'sysfs-remade',
                'directory-remade', 'paused', 'suspended', 'moved', 'migrated', 'reset']
 HOST_KINDS = ['host-killed', 'host-stopped', 'host-short-of-descriptors', 'host-short-of-memory']
-ENDING = {*GUEST_KINDS, *HOST_KINDS, 'crashed'} - DELAYING
+ENDING = {*GUEST_KINDS, *HOST_KINDS} - DELAYING
 
 
 def storm():
@@ -60,9 +60,9 @@ class Record:
         self.lock, self.calm, self.injected, self.settle = threading.Lock(), False, 0, SETTLE
 
     @contextlib.contextmanager
-    def event(self, kind, guests, ways=WAYS, since=0):
-        """It may be felt by connections of these guests, these ways. since: for so many seconds already."""
-        entry = [kind, {(guest, way) for guest in guests for way in ways}, time.monotonic() - since, None]
+    def event(self, kind, guests, ways=WAYS):
+        """It may be felt by connections of these guests, these ways."""
+        entry = [kind, {(guest, way) for guest in guests for way in ways}, time.monotonic(), None]
         with self.lock:
             self.events = [e for e in self.events if not e[3] or e[3] > entry[2] - KEPT] + [entry]
         self.logs.append(f'{entry[2] - self.born:.1f} {", ".join(guests)}: {kind}')
@@ -163,34 +163,19 @@ class Side:
             try:
                 getattr(self, kind.replace('-', '_'))(lambda ways=WAYS, kind=kind: self.record.event(kind, {self.name}, ways))
             except (AssertionError, OSError, ValueError):
-                if not self.lost_its_ring():
-                    raise
+                self.record.logs.append(f'{self.name}: {self.guest.state()}')
+                raise
             self.works_again(kind, before)
             time.sleep(self.rng.uniform(0, 1) * self.world.gap)  # until the next one
 
-    def lost_its_ring(self):
-        """Whether QEMU 7.2 has given the driver back what it had not got from it, as it may after a migration: then Linux crashes."""
-        return 'is not a head!' in self.guest.console
-
-    def revive(self):
-        """It crashed some time ago."""
-        with self.record.event('crashed', {self.name}, since=self.world.stall):
-            self.guest.close()
-            self.world.collect()
-            self.boot()
-            self.start()
-
     def works_again(self, kind, before):
         bug = re.search('general protection fault|BUG: |Oops|Kernel panic', self.guest.console)
-        assert not bug or self.lost_its_ring(), f"{self.name}: the guest's kernel after {kind}: {self.guest.console[bug.start():][:3000]}"
+        assert not bug, f"{self.name}: the guest's kernel after {kind}: {self.guest.console[bug.start():][:3000]}"
 
         def more():
-            return (self.world.over() or self.lost_its_ring()
-                    or all(self.record.whole[self.name, way] > n + 1 for way, n in before.items()))
+            return self.world.over() or all(self.record.whole[self.name, way] > n + 1 for way, n in before.items())
         try:
             wait_until(more, timeout=self.world.stall)
-            if self.lost_its_ring():
-                self.revive()
         except Late:
             self.record.faults.append(f'{self.name}: nothing works after {kind}: {before}, now {dict(self.record.whole)}')
 
@@ -516,7 +501,7 @@ class World:
                 side.start_proxy(way)
 
     def summary(self):
-        kinds = [f'{kind} {self.record.kinds[kind]}' for kind in [*HOST_KINDS, *self.kinds, 'crashed']]
+        kinds = [f'{kind} {self.record.kinds[kind]}' for kind in [*HOST_KINDS, *self.kinds]]
         counts = self.record.counts
         return [f'{counts["connections"]} connections, {self.record.bytes >> 20} MiB, {self.hostile.rounds} rounds of the hostile guest, '
                 f'{self.record.injected} calls without memory',

@@ -205,6 +205,15 @@ class Guest:
             if 'return' in reply:
                 return reply['return']
 
+    def state(self):
+        """What QEMU says of a guest whose commands have no answer, and of the registers of their serial line."""
+        asked = ['info status', 'info chardev', 'info irq', *(f'i /b {0x2f8 + register:#x}' for register in (1, 4, 5))]
+        try:
+            said = [f'{what}: {self.qmp("human-monitor-command", **{"command-line": what})}' for what in asked]
+        except QMPError as error:
+            return str(error)
+        return '\n'.join([*said, f'console: {self.console[-3000:]}'])
+
     def gone(self, what):
         return QMPError(f'{what}: QEMU has gone: {(self.dir / "qemu.log").read_text()}, console: {self.console[-3000:]}')
 
@@ -303,12 +312,14 @@ class Guest:
         self.qmp('cont')
 
     def migrate(self):
-        """The guest goes on in another QEMU, which is there before the first one is gone, as when it is moved to another host."""
+        """The guest goes on in another QEMU, which is there before the first one is gone, as when it is moved to another host. It is stopped
+        meanwhile: of guests that ran while QEMU 7.2 copied them, without KVM, one in some 90 crashed, as if some of its memory was old."""
         reader, place = self.reader, f'unix:{self.dir}/incoming'
         self.moving = True
         self._launch('-incoming', 'defer')
         control, monitor = self._connect_both()
         self.ask(monitor, 'migrate-incoming', uri=place)
+        self.qmp('stop')
         self.qmp('migrate', uri=place)
 
         def completed():
@@ -322,7 +333,8 @@ class Guest:
         reader.join()
         self.moving = False
         self._talk(control, monitor)
-        wait_until(lambda: self.qmp('query-status')['status'] == 'running', 'QEMU to run the guest')
+        wait_until(lambda: self.qmp('query-status')['status'] == 'paused', 'QEMU to have the guest')
+        self.qmp('cont')
 
     def sleep(self, timeout=DEADLINE):
         """Suspends the guest to its memory, and wakes it."""
