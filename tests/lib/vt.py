@@ -217,6 +217,10 @@ class Proc:
     def number(self, file, key):
         return int(re.search(rf'^{key}:\s+(\d+)', pathlib.Path(f'/proc/{self.pid}/{file}').read_text(), re.M)[1])
 
+    def ran(self):
+        """How long, and how often: the same as long as it sleeps. (Who never sleeps is not woken up either.)"""
+        return pathlib.Path(f'/proc/{self.pid}/schedstat').read_text()
+
     def wakeups(self):
         return self.number('status', 'voluntary_ctxt_switches')
 
@@ -240,9 +244,9 @@ class Proc:
 def quiescent(*procs, window=0.4):
     """Waits until these processes sleep, without a wake-up within the window: what was under way is over."""
     def asleep():
-        before = [p.wakeups() for p in procs]
+        before = [p.ran() for p in procs]
         time.sleep(window)  # the window of the measurement
-        return before == [p.wakeups() for p in procs]
+        return before == [p.ran() for p in procs]
     wait_until(asleep, 'a process that sleeps')
 
 
