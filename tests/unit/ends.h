@@ -74,6 +74,7 @@ struct dialog {
     enum many many;
     bool first; /* it began the sharing */
     bool again; /* its token was in one more SYN, which the program may take for a new one */
+    bool plain; /* its SYN had no M */
     unsigned credit, granted;
     long long reset_at, give_up_at, last_byte_at, answer_at;
     struct sink sink;

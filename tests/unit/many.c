@@ -120,6 +120,7 @@ static void start(struct peer *p) {
     peer_send(p, 'A', &d->tokens, with ? "EM Z" : "Ex", with ? 2 + 2 * sim_random(2) : 2);
     join(d, MANY_ASKING);
     d->offered = d->eos = true;
+    d->plain = !with;
     if (!with)
         d->plan = PLAN_MUTE;
     d->at = with ? d->at : 0;
@@ -328,7 +329,14 @@ static void take_syn(struct peer *p) {
     d->answer_at = sim_now() + sim_random(sim_random(12) ? 100 : 19000);
 }
 
+/* (guest) Whether it may get an answer as on a channel that is not shared: nothing was, perhaps. */
+static bool is_alone(const struct peer *p, const struct dialog *d) {
+    return p->provoked && d->plain && d->many == MANY_ASKING;
+}
+
 static void take_synack(struct peer *p, struct dialog *d) {
+    if (is_alone(p, d))
+        return;
     if (p->is_host || d->many != MANY_ASKING || p->length < 5 || memcmp(p->text, "EM M", 4))
         sim_fail("%s: unexpected SYNACK", p->name);
     d->tokens = p->tokens;
@@ -418,7 +426,7 @@ void many_frame(struct peer *p) {
         return;
     }
     if (d && p->ctrl != 'C' && memcmp(p->tokens.host, "????", TOKEN) &&
-        memcmp(p->tokens.host, d->tokens.host, TOKEN))
+        memcmp(p->tokens.host, d->tokens.host, TOKEN) && (p->ctrl != 'H' || !is_alone(p, d)))
         d = NULL;
     if (!d && !peer_is_late(p) && !is_stale(p) &&
         (p->ctrl != 'H' || memcmp(p->tokens.host, "????", TOKEN))) /* its SYN has not gone */
