@@ -102,9 +102,10 @@ class Many:
             client.wait_output(rb'^ready')
             place.hosts[subject].send(19)  # SIGSTOP
             before = int(place.vm.check(sent))
-            # a second between two looks: it takes no more if both see the same
             client.signal(10)  # SIGUSR1
-            after = int(place.vm.check(f'a=; b=$({sent}); until [ "$a" = "$b" ] && [ $b -gt {before} ]; do a=$b; sleep 1; b=$({sent}); done; echo $b'))
+            same = f'[ "$a" = "$b" ] && [ $b -gt {before} ]'  # it takes no more if two looks see the same
+            looks = f'a=; b=$({sent}); until {same}; do a=$b; sleep 1; b=$({sent}); done; echo $b'  # 1 s between two looks
+            after = int(place.vm.check(looks))
             client.kill()
             place.hosts[subject].send(18)  # SIGCONT
             self.single[f'held-{subject}'] = (after - before) / 1024
