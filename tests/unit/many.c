@@ -329,14 +329,12 @@ static void take_syn(struct peer *p) {
     d->answer_at = sim_now() + sim_random(sim_random(12) ? 100 : 19000);
 }
 
-/* (guest) Whether it may get an answer as on a channel that is not shared: nothing was, perhaps. */
+/* (guest) Whether it may get a RESET as on a channel that is not shared: nothing was, perhaps. */
 static bool is_alone(const struct peer *p, const struct dialog *d) {
     return p->provoked && d->plain && d->many == MANY_ASKING;
 }
 
 static void take_synack(struct peer *p, struct dialog *d) {
-    if (is_alone(p, d))
-        return;
     if (p->is_host || d->many != MANY_ASKING || p->length < 5 || memcmp(p->text, "EM M", 4))
         sim_fail("%s: unexpected SYNACK", p->name);
     d->tokens = p->tokens;
